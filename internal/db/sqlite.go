@@ -1,0 +1,105 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"assent/internal/fault"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// FileName is the database file inside the data directory.
+const FileName = "assent.db"
+
+// oldestSQLite is the first release without the WAL-reset bug that could
+// corrupt a database under concurrent checkpoints (sqlite.org/wal.html).
+const oldestSQLite = 3051003
+
+func openSQLite(ctx context.Context, o Options) (*DB, error) {
+	path := filepath.Join(o.Dir, FileName)
+	if o.ReadOnly {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "There is no database at %s. Check --data.", path)
+		}
+	} else if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The data directory %s cannot be made. Check --data and the permissions of its parent.", o.Dir)
+	}
+	d := &DB{Engine: SQLite, path: path}
+	var err error
+	if d.write, err = sql.Open("sqlite", dsn(path, "immediate", false)); err != nil {
+		return nil, err
+	}
+	d.write.SetMaxOpenConns(1)
+	if d.read, err = sql.Open("sqlite", dsn(path, "deferred", true)); err != nil {
+		return nil, err
+	}
+	d.read.SetMaxOpenConns(max(4, runtime.NumCPU()))
+	d.read.SetMaxIdleConns(max(4, runtime.NumCPU()))
+	pool := d.write
+	if o.ReadOnly {
+		pool = d.read
+	}
+	var have string
+	if err := pool.QueryRowContext(ctx, "select sqlite_version()").Scan(&have); err != nil {
+		d.Close()
+		return nil, d.Explain(err)
+	}
+	if n := versionNumber(have); n < oldestSQLite {
+		d.Close()
+		return nil, fmt.Errorf("this binary was built with SQLite %s; 3.51.3 or newer is required", have)
+	}
+	return d, nil
+}
+
+// dsn makes a connection string. synchronous=FULL: a commit is on disk when it
+// returns, also after a power cut. secure_delete: what is erased is overwritten.
+func dsn(path, lock string, readOnly bool) string {
+	q := url.Values{}
+	q.Set("_txlock", lock)
+	pragmas := []string{"busy_timeout(5000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+		"secure_delete(1)", "cache_size(-8000)", "temp_store(MEMORY)"}
+	if readOnly {
+		pragmas = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-4000)", "temp_store(MEMORY)"}
+	}
+	for _, p := range pragmas {
+		q.Add("_pragma", p)
+	}
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
+}
+
+func versionNumber(v string) int {
+	var a, b, c int
+	fmt.Sscanf(v, "%d.%d.%d", &a, &b, &c)
+	return a*1_000_000 + b*1_000 + c
+}
+
+func explainSQLite(err error, path string) string {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return ""
+	}
+	dir := filepath.Dir(path)
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED:
+		return "The database " + path + " is locked by another process. Wait for it to finish (a backup or another tool may hold it), then try again."
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		return "The database " + path + " cannot be written. Give this user write permission on the file and on " + dir + ", and check that the file system is not mounted read-only."
+	case sqlite3.SQLITE_FULL:
+		return "The disk that holds " + dir + " is full. Nothing was recorded; free some space and try again."
+	case sqlite3.SQLITE_CANTOPEN:
+		return "The database " + path + " cannot be opened. Check that the directory exists and that this user may read and write it."
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return "The database " + path + " is damaged or not a database. Stop the server, keep a copy, and restore the last backup; assent fsck says which records are affected."
+	case sqlite3.SQLITE_IOERR:
+		return "The disk that holds " + dir + " returned an error. Nothing was recorded; check the disk (dmesg, smartctl) before going on."
+	}
+	return ""
+}

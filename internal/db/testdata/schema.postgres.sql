@@ -1,0 +1,82 @@
+CREATE INDEX record_by_consent ON public.record USING btree (consent_id)
+CREATE INDEX record_by_time ON public.record USING btree (site_id, "time")
+CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
+CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
+CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
+CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
+CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
+CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
+CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
+CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
+CREATE UNIQUE INDEX record_pkey ON public.record USING btree (site_id, idx)
+CREATE UNIQUE INDEX schema_migration_pkey ON public.schema_migration USING btree (number)
+CREATE UNIQUE INDEX session_pkey ON public.session USING btree (token_hash)
+CREATE UNIQUE INDEX setting_pkey ON public.setting USING btree (name)
+CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash)
+CREATE UNIQUE INDEX site_domain_pkey ON public.site_domain USING btree (site_id, domain)
+CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
+CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
+CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
+activity.action text not null
+activity.detail text not null
+activity.id text not null
+activity.member_id text not null
+activity.site text not null
+activity.time bigint not null
+bundle.brotli bytea not null
+bundle.build text not null
+bundle.etag text not null
+bundle.gzip bytea not null
+bundle.plain bytea not null
+bundle.version text not null
+log.checkpoint bytea not null
+log.origin text not null
+log.site_id bigint not null
+log.size bigint not null
+member.changed_at bigint not null
+member.created_at bigint not null
+member.email text not null
+member.id text not null
+member.name text not null
+member.password text not null
+notice_version.content text not null
+notice_version.number bigint not null
+notice_version.published_at bigint not null
+notice_version.published_by text not null
+notice_version.site_id bigint not null
+notice_version.version text not null
+record.consent_id bytea not null
+record.idx bigint not null
+record.payload text not null
+record.record_id bytea not null
+record.salt bytea not null
+record.site_id bigint not null
+record.time bigint not null
+schema_migration.applied_at bigint not null
+schema_migration.name text not null
+schema_migration.number bigint not null
+session.created_at bigint not null
+session.expires_at bigint not null
+session.last_seen_at bigint not null
+session.member_id text not null
+session.token_hash bytea not null
+setting.name text not null
+setting.value text not null
+setup_link.created_at bigint not null
+setup_link.expires_at bigint not null
+setup_link.token_hash bytea not null
+site.changed_at bigint not null
+site.created_at bigint not null
+site.draft text not null
+site.id bigint not null
+site.name text not null
+site.site text not null
+site.version text
+site_domain.domain text not null
+site_domain.position bigint not null
+site_domain.site_id bigint not null
+tile.data bytea not null
+tile.level bigint not null
+tile.n bigint not null
+tile.site_id bigint not null

@@ -1,0 +1,92 @@
+CREATE TABLE activity (
+  id        text primary key,               -- UUIDv7
+  time      bigint not null,
+  member_id text not null,                  -- empty: command line or nobody
+  action    text not null,                  -- for example site.publish, member.sign_in
+  site      text not null,                  -- site key, or empty
+  detail    text not null                   -- JSON
+) without rowid
+CREATE TABLE bundle (
+  version text not null references notice_version(version) on delete cascade,
+  build   text not null,                    -- hash of the client's sources and compiler options
+  etag    text not null,
+  plain   blob not null,
+  brotli  blob not null,
+  gzip    blob not null,
+  primary key (version)
+)
+CREATE TABLE log (
+  site_id    bigint primary key references site(id) on delete cascade,
+  origin     text not null unique,
+  size       bigint not null,               -- leaves in the tree
+  checkpoint blob not null                  -- the newest signed checkpoint (C2SP tlog-checkpoint)
+)
+CREATE TABLE member (
+  id         text primary key,
+  email      text not null unique,          -- folded to lower case in Go
+  name       text not null,
+  password   text not null,                 -- argon2id, PHC string
+  created_at bigint not null,
+  changed_at bigint not null
+) without rowid
+CREATE TABLE notice_version (
+  version      text primary key,            -- SHA-256 of content, hex
+  site_id      bigint not null references site(id) on delete cascade,
+  number       bigint not null,             -- 1, 2, 3 … within the site
+  content      text not null,               -- canonical JSON (RFC 8785), immutable
+  published_at bigint not null,
+  published_by text not null,
+  unique (site_id, number)
+) without rowid
+CREATE TABLE record (
+  site_id    bigint not null,
+  idx        bigint not null,               -- leaf index in the site's log
+  time       bigint not null,
+  record_id  blob not null,                 -- 16 bytes
+  consent_id blob not null,                 -- 16 bytes
+  salt       blob not null,                 -- 32 bytes
+  payload    text not null,                 -- canonical JSON of the consent record
+  primary key (site_id, idx)
+) without rowid
+CREATE INDEX record_by_consent on record (consent_id)
+CREATE UNIQUE INDEX record_by_id on record (record_id)
+CREATE INDEX record_by_time on record (site_id, time)
+CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
+CREATE TABLE session (
+  token_hash   blob primary key,            -- SHA-256 of the cookie's value
+  member_id    text not null references member(id) on delete cascade,
+  created_at   bigint not null,
+  last_seen_at bigint not null,
+  expires_at   bigint not null
+) without rowid
+CREATE TABLE setting (
+  name  text primary key,
+  value text not null
+) without rowid
+CREATE TABLE setup_link (
+  token_hash blob primary key,              -- SHA-256 of the link's secret
+  created_at bigint not null,
+  expires_at bigint not null
+) without rowid
+CREATE TABLE site (
+  id         integer primary key,           -- short number used by log, record and tile
+  site       text not null unique,          -- site key, public
+  name       text not null,
+  draft      text not null,                 -- JSON of the notice as it is being edited
+  version    text,                          -- notice version in force; null before the first publication
+  created_at bigint not null,
+  changed_at bigint not null
+)
+CREATE TABLE site_domain (
+  site_id  bigint not null references site(id) on delete cascade,
+  position bigint not null,
+  domain   text not null,
+  primary key (site_id, domain)
+) without rowid
+CREATE TABLE tile (
+  site_id bigint not null,
+  level   bigint not null,                  -- -1 entry bundles, 0 and up hash tiles
+  n       bigint not null,
+  data    blob not null,                    -- the widest version so far
+  primary key (site_id, level, n)
+) without rowid

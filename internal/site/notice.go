@@ -1,0 +1,119 @@
+// Package site keeps sites, their domains, and their notices: a draft that is
+// edited and immutable published versions.
+package site
+
+// Notice is what a visitor is asked and what is enforced: texts in every
+// language, categories, services with their trackers, look and rules. Its
+// canonical JSON (RFC 8785) is a notice version; the version's name is the
+// SHA-256 of those bytes in hex.
+type Notice struct {
+	Schema     int        `json:"schema"` // 1
+	Site       string     `json:"site"`   // site key
+	Controller Controller `json:"controller"`
+	Regime     string     `json:"regime"` // opt-in, opt-out or notice-only
+	// ChoiceDays is how long a choice is kept before the visitor is asked
+	// again, in days; 1 to 390. 180 by default (CNIL 2020-092; Italy forbids less).
+	ChoiceDays int `json:"choice_days"`
+	// HonourGPC makes Global Privacy Control a refusal without a banner.
+	HonourGPC   bool             `json:"honour_gpc"`
+	Enforcement Enforcement      `json:"enforcement"`
+	Categories  []Category       `json:"categories"` // necessary first
+	Services    []Service        `json:"services"`
+	Languages   []string         `json:"languages"` // BCP 47; the first is the fallback
+	Texts       map[string]Texts `json:"texts"`     // by language
+	Layout      Layout           `json:"layout"`
+}
+
+// Controller is who asks (GDPR article 13(1)(a)).
+type Controller struct {
+	Name      string `json:"name"`
+	PolicyURL string `json:"policy_url"` // https address of the privacy policy, or ""
+}
+
+// Enforcement says how the browser is made to respect the choice.
+type Enforcement struct {
+	// Policy inserts a Content-Security-Policy before the page's own tags.
+	// Without it only marked-up elements are gated.
+	Policy bool `json:"policy"`
+	// Undeclared is what a third party or tracker that no service declares gets:
+	// "block" at all times, or "with_all": once everything was accepted.
+	Undeclared string `json:"undeclared"`
+}
+
+// Category is a purpose group that a visitor decides on.
+type Category struct {
+	Key   string `json:"key"` // necessary, functional, analytics, advertising
+	Basis string `json:"basis"`
+}
+
+// Service is a vendor's product, for example an analytics tool.
+type Service struct {
+	Key       string            `json:"key"` // lower-case letters, digits, hyphens; unique in the notice
+	Name      string            `json:"name"`
+	Category  string            `json:"category"`
+	Provider  string            `json:"provider"` // legal name
+	Country   string            `json:"country"`  // ISO 3166-1 alpha-2 of the provider, or ""
+	Purpose   map[string]string `json:"purpose"`  // by language
+	PolicyURL string            `json:"policy_url"`
+	// Hosts are where the service loads from and sends to: a host, *.host for
+	// its subdomains, either with :port.
+	Hosts    []string  `json:"hosts"`
+	Trackers []Tracker `json:"trackers"`
+}
+
+// Tracker is one thing that a service stores or sends.
+type Tracker struct {
+	Kind     string `json:"kind"`     // cookie, local_storage, session_storage, indexed_db, request
+	Name     string `json:"name"`     // exact, or with * for any run of characters
+	Lifetime string `json:"lifetime"` // in words, for example "13 months"; "" for requests
+}
+
+// Texts are the words of one language. Category keys index the two maps.
+type Texts struct {
+	Title               string            `json:"title"`
+	Body                string            `json:"body"` // {partners} stands for the number of services that need consent
+	AcceptAll           string            `json:"accept_all"`
+	RefuseAll           string            `json:"refuse_all"`
+	Choose              string            `json:"choose"`
+	Save                string            `json:"save"`
+	Close               string            `json:"close"`
+	Policy              string            `json:"policy"`
+	PreferencesTitle    string            `json:"preferences_title"`
+	PreferencesBody     string            `json:"preferences_body"`
+	CategoryName        map[string]string `json:"category_name"`
+	CategoryDescription map[string]string `json:"category_description"`
+	AlwaysActive        string            `json:"always_active"`
+	NoServices          string            `json:"no_services"`
+	Provider            string            `json:"provider"`
+	Purpose             string            `json:"purpose"`
+	Trackers            string            `json:"trackers"`
+	Lifetime            string            `json:"lifetime"`
+	YourChoice          string            `json:"your_choice"` // heading above record ID and date
+	RecordID            string            `json:"record_id"`
+	ConsentID           string            `json:"consent_id"`
+	Date                string            `json:"date"`
+	Receipt             string            `json:"receipt"`
+	Copy                string            `json:"copy"`
+	Copied              string            `json:"copied"`
+	Withdraw            string            `json:"withdraw"`
+	NotSent             string            `json:"not_sent"` // the record waits in the queue
+	Reopen              string            `json:"reopen"`   // label of the floating button
+}
+
+// Layout is where the banner stands and how it looks.
+type Layout struct {
+	Placement string `json:"placement"` // bar, box or centre
+	// Colours by mode; each "#rrggbb". Light and Dark follow the visitor's system.
+	Light    Colours `json:"light"`
+	Dark     Colours `json:"dark"`
+	Radius   int     `json:"radius"`   // of corners, CSS pixels, 0 to 24
+	Floating bool    `json:"floating"` // show the button that opens the preferences again
+}
+
+// Colours of one mode, "#rrggbb".
+type Colours struct {
+	Background string `json:"background"`
+	Text       string `json:"text"`
+	Button     string `json:"button"`
+	ButtonText string `json:"button_text"`
+}
