@@ -1,0 +1,234 @@
+// Package browsertest drives a real Chromium in tests. Every host name resolves
+// to 127.0.0.1, so that a test may serve shop.test and tracker.test itself and
+// nothing ever leaves the machine.
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// Patience is how long a condition may take before the test fails. A machine
+// that runs several suites at once is slow, and a passing test never waits it out.
+const Patience = 20 * time.Second
+
+// Options are the circumstances of a visitor. The zero value is a desktop of
+// 1280x800 in light mode.
+type Options struct {
+	Width, Height int64 // CSS pixels
+	Mobile        bool  // touch and a mobile viewport
+	Dark          bool  // prefers-color-scheme: dark
+	Still         bool  // prefers-reduced-motion: reduce
+	GPC           bool  // navigator.globalPrivacyControl is true
+	Args          []chromedp.ExecAllocatorOption
+}
+
+// Start opens a new Chromium with a profile of its own and returns the context
+// of its one tab; the browser is ended with the test. Without Chromium the test
+// is skipped, or fails when CI=true.
+func Start(t testing.TB, options ...Options) context.Context {
+	t.Helper()
+	var o Options
+	if len(options) > 0 {
+		o = options[0]
+	}
+	if o.Width == 0 {
+		o.Width, o.Height = 1280, 800
+	}
+	allocator := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
+		chromedp.ExecPath(find(t)),
+		chromedp.NoSandbox,
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"),
+	)
+	allocator = append(allocator, o.Args...)
+	parent, cancelAllocator := chromedp.NewExecAllocator(context.Background(), allocator...)
+	ctx, cancel := chromedp.NewContext(parent)
+	t.Cleanup(func() {
+		cancel()
+		cancelAllocator()
+	})
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium: %v", err)
+	}
+	emulate(t, ctx, o)
+	return ctx
+}
+
+// Tab opens a second tab of the same browser: another page of the same visitor.
+func Tab(t testing.TB, ctx context.Context) context.Context {
+	t.Helper()
+	tab, cancel := chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	if err := chromedp.Do(tab); err != nil {
+		t.Fatalf("open a tab: %v", err)
+	}
+	return tab
+}
+
+func find(t testing.TB) string {
+	t.Helper()
+	for _, name := range []string{os.Getenv("ASSENT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
+		if name == "" {
+			continue
+		}
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("Chromium is not installed; run: make deps")
+	}
+	t.Skip("Chromium is not installed; run: make deps")
+	return ""
+}
+
+func emulate(t testing.TB, ctx context.Context, o Options) {
+	t.Helper()
+	view := []chromedp.EmulateViewportOption{}
+	if o.Mobile {
+		view = append(view, chromedp.EmulateMobile, chromedp.EmulatePortrait, chromedp.EmulateTouch)
+	}
+	if err := chromedp.Do(ctx, chromedp.EmulateViewport(o.Width, o.Height, view...)); err != nil {
+		t.Fatalf("set the viewport: %v", err)
+	}
+	media := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}
+	if o.Dark {
+		media[0].Value = "dark"
+	}
+	if o.Still {
+		media = append(media, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
+	}
+	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media}); err != nil {
+		t.Fatalf("set the media features: %v", err)
+	}
+	if o.GPC {
+		BeforePage(t, ctx, "Object.defineProperty(Navigator.prototype,'globalPrivacyControl',{get:()=>true})")
+	}
+}
+
+// BeforePage runs a script in every later document before the page's own.
+func BeforePage(t testing.TB, ctx context.Context, script string) {
+	t.Helper()
+	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+		t.Fatalf("add a script for new documents: %v", err)
+	}
+}
+
+// Open loads a page and waits for its load event.
+func Open(t testing.TB, ctx context.Context, url string) {
+	t.Helper()
+	limited, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	if err := chromedp.Do(limited, chromedp.Navigate(url)); err != nil {
+		t.Fatalf("open %s: %v", url, err)
+	}
+}
+
+// Eval evaluates a JavaScript expression in the page and returns its value; a
+// promise is awaited.
+func Eval[T any](t testing.TB, ctx context.Context, expression string) T {
+	t.Helper()
+	limited, cancel := context.WithTimeout(ctx, Patience)
+	defer cancel()
+	v, err := chromedp.Run(limited, chromedp.Evaluate[T](expression, await))
+	if err != nil {
+		t.Fatalf("evaluate %s: %v", expression, err)
+	}
+	return v
+}
+
+// Wait polls until the JavaScript expression is true; it survives reloads.
+func Wait(t testing.TB, ctx context.Context, expression string) {
+	t.Helper()
+	var last error
+	Until(t, expression, func() bool {
+		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		defer cancel()
+		v, err := chromedp.Run(limited, chromedp.Evaluate[bool]("Boolean("+expression+")", await))
+		last = err
+		return err == nil && v
+	}, func() string { return fmt.Sprint("last error: ", last) })
+}
+
+// Until polls until the condition holds; what names it in the failure.
+func Until(t testing.TB, what string, holds func() bool, detail ...func() string) {
+	t.Helper()
+	deadline := time.Now().Add(Patience)
+	for !holds() {
+		if time.Now().After(deadline) {
+			more := ""
+			for _, d := range detail {
+				more += "; " + d()
+			}
+			t.Fatalf("never became true: %s%s", what, more)
+		}
+		<-time.After(15 * time.Millisecond)
+	}
+}
+
+// Click presses the left mouse button in the middle of the element that the
+// JavaScript expression returns, which may lie in a shadow root.
+func Click(t testing.TB, ctx context.Context, element string) {
+	t.Helper()
+	Wait(t, ctx, "("+element+")")
+	at := Eval[[]float64](t, ctx, "(()=>{const e="+element+";e.scrollIntoView({block:'nearest',behavior:'instant'});"+
+		"const r=e.getBoundingClientRect();return[r.x+r.width/2,r.y+r.height/2]})()")
+	if err := chromedp.Do(ctx, chromedp.MouseClickXY(at[0], at[1])); err != nil {
+		t.Fatalf("click %s: %v", element, err)
+	}
+}
+
+// Press types keys, for example kb.Escape, Tab or Enter of package kb.
+func Press(t testing.TB, ctx context.Context, keys string) {
+	t.Helper()
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
+		t.Fatalf("press a key: %v", err)
+	}
+}
+
+// Keys that tests press.
+const (
+	TabKey = kb.Tab
+	Escape = kb.Escape
+	Enter  = kb.Enter
+)
+
+// Shot writes a PNG of the viewport to the folder that ASSENT_SHOTS names;
+// without that variable it does nothing.
+func Shot(t testing.TB, ctx context.Context, name string) {
+	t.Helper()
+	dir := os.Getenv("ASSENT_SHOTS")
+	if dir == "" {
+		return
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		t.Fatalf("screenshot %s: %v", name, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func await(p *runtime.EvaluateParams) {
+	yes := true
+	p.AwaitPromise = &yes
+}
