@@ -117,6 +117,10 @@ func StartPostgres() (url string, err error) {
 	return base + "/postgres", err
 }
 
+// lifelines keeps the pipes from the garbage collector, whose finalizer would
+// close them and end the servers.
+var lifelines sync.Map
+
 // startCluster runs initdb and postgres below a shell that waits for its
 // standard input to close, so the server and its files go when this process
 // does, however it ends.
@@ -154,9 +158,11 @@ kill -QUIT $pid; wait $pid; cd /; rm -rf "$2"`
 	cmd := exec.Command("sh", "-c", script, "sh", bin, dir, strconv.Itoa(port))
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential, Setpgid: true}
-	if _, err := cmd.StdinPipe(); err != nil { // closes when this process ends
+	lifeline, err := cmd.StdinPipe() // closes when this process ends
+	if err != nil {
 		return "", err
 	}
+	lifelines.Store(lifeline, true)
 	if err := cmd.Start(); err != nil {
 		return "", err
 	}
@@ -223,4 +229,3 @@ func freePort() (int, error) {
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
-

@@ -1,0 +1,94 @@
+package site
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"assent/internal/fault"
+
+	"golang.org/x/net/idna"
+)
+
+// NormaliseDomain turns what people type (a domain, an address with scheme or
+// path, capitals, an international name) into the host that browsers send: lower
+// case, ASCII, no port. A domain covers its subdomains.
+func NormaliseDomain(typed string) (string, error) {
+	host := strings.TrimSpace(typed)
+	if strings.Contains(host, "://") {
+		u, err := url.Parse(host)
+		if err != nil || u.Host == "" {
+			return "", fault.New(fault.Unprocessed, "%q is not a domain. Write it like shop.example.", typed)
+		}
+		host = u.Host
+	}
+	host, _, _ = strings.Cut(host, "/")
+	if strings.HasPrefix(host, "*.") {
+		host = host[2:] // subdomains are covered anyway
+	}
+	if bare, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
+		return hostOfAddr(bare), nil
+	}
+	if at, err := netip.ParseAddrPort(host); err == nil {
+		return hostOfAddr(at.Addr()), nil
+	}
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.Trim(host[i+1:], "0123456789") == "" {
+		host = host[:i]
+	}
+	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
+	if err != nil || ascii == "" || len(ascii) > 253 || strings.ContainsAny(ascii, " _:@?#%") {
+		return "", fault.New(fault.Unprocessed, "%q is not a domain. Write it like shop.example.", typed)
+	}
+	return strings.ToLower(ascii), nil
+}
+
+func hostOfAddr(a netip.Addr) string {
+	if a.Is6() && !a.Is4In6() {
+		return "[" + a.WithZone("").String() + "]"
+	}
+	return a.Unmap().String()
+}
+
+func normaliseDomains(typed []string) ([]string, error) {
+	var domains []string
+	seen := map[string]bool{}
+	for _, t := range typed {
+		if strings.TrimSpace(t) == "" {
+			continue
+		}
+		d, err := NormaliseDomain(t)
+		if err != nil {
+			return nil, err
+		}
+		if !seen[d] {
+			seen[d] = true
+			domains = append(domains, d)
+		}
+	}
+	if len(domains) == 0 {
+		return nil, fault.New(fault.Unprocessed, "A site needs at least one domain, for example shop.example.")
+	}
+	if len(domains) > 200 {
+		return nil, fault.New(fault.Unprocessed, "A site has at most 200 domains. Subdomains need no entry of their own.")
+	}
+	return domains, nil
+}
+
+// ownsHost tells whether host is one of domains or a subdomain of one. Both are
+// lower case; host carries no port.
+func ownsHost(domains []string, host string) bool {
+	for _, d := range domains {
+		if host == d {
+			return true
+		}
+		if n := len(host) - len(d); n > 1 && host[n-1] == '.' && host[n:] == d && !isAddr(d) {
+			return true
+		}
+	}
+	return false
+}
+
+func isAddr(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}

@@ -1,0 +1,221 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"strings"
+	"testing"
+	"time"
+
+	"assent/internal/db"
+	"assent/internal/db/dbtest"
+	"assent/internal/fault"
+)
+
+// plainCompile stands where the compiler is: the script's bytes are the
+// compiler's business (internal/banner), that they are stored is ours.
+func plainCompile(n *Notice, version string) (*Bundle, error) {
+	return &Bundle{Build: "1", ETag: `"` + version[:8] + `"`, Plain: []byte("//" + version), Brotli: []byte("b"), Gzip: []byte("g")}, nil
+}
+
+func noLog(context.Context, *sql.Tx, int64, string) error { return nil }
+
+func TestSiteLife(t *testing.T) {
+	ctx := context.Background()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := NewStore(d, plainCompile, noLog)
+		made, err := s.Add(ctx, []string{"https://Shop.example/cart", "shop.example", "bücher.example"}, "", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(made.Domains, " "); got != "shop.example xn--bcher-kva.example" {
+			t.Errorf("domains = %s", got)
+		}
+		v, err := s.Version(ctx, made.Version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(v.Content)
+		if hex.EncodeToString(sum[:]) != v.Version || v.Number != 1 {
+			t.Errorf("version %s number %d does not name its content", v.Version, v.Number)
+		}
+		if _, err := s.Publish(ctx, made.Key, "a"); fault.KindOf(err) != fault.Conflict {
+			t.Errorf("publishing an unchanged draft: %v, want a conflict", err)
+		}
+		second := publishTitle(t, s, made.Key, "A new title")
+		if second.Number != 2 || second.Version == made.Version {
+			t.Errorf("second version is %d %s", second.Number, second.Version)
+		}
+		changes := Diff(v.Notice, second.Notice)
+		if len(changes) != 1 || changes[0].Path != "texts › en › title" || changes[0].After != "A new title" {
+			t.Errorf("diff = %+v", changes)
+		}
+		back := publishTitle(t, s, made.Key, v.Notice.Texts["en"].Title)
+		if back.Version != v.Version || back.Number != 1 {
+			t.Errorf("the old notice came back as %d %s, want version 1 in force again", back.Number, back.Version)
+		}
+		list, err := s.Versions(ctx, made.Key)
+		if err != nil || len(list) != 2 || list[0].Number != 2 {
+			t.Errorf("versions = %+v, %v", list, err)
+		}
+	})
+}
+
+func publishTitle(t *testing.T, s *Store, key, title string) *Version {
+	t.Helper()
+	ctx := context.Background()
+	n, err := s.Draft(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := n.Texts["en"]
+	texts.Title = title
+	n.Texts["en"] = texts
+	if err := s.SaveDraft(ctx, key, n); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Publish(ctx, key, "member")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestCacheFollowsAnotherProcess(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		c, err := NewCache(ctx, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go c.Follow(ctx)
+		s := NewStore(d, plainCompile, noLog)
+		made, err := s.Add(ctx, []string{"shop.example"}, "Shop", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the new site is served", func() bool { return c.Site(made.Key) != nil })
+		v := publishTitle(t, s, made.Key, "Changed")
+		eventually(t, "the new version is served", func() bool { return c.Site(made.Key).Version == v.Version })
+		if err := s.SetDomains(ctx, made.Key, []string{"other.example"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the new domain is known", func() bool { return c.Site(made.Key).Owns("www.other.example") })
+		if _, err := c.Version(ctx, made.Key, made.Version); err != nil {
+			t.Errorf("an older version of the site: %v", err)
+		}
+		if _, err := c.Version(ctx, "another", made.Version); fault.KindOf(err) != fault.Unprocessed {
+			t.Errorf("a version of another site: %v", err)
+		}
+		if _, err := c.Version(ctx, made.Key, strings.Repeat("0", 64)); fault.KindOf(err) != fault.Unprocessed {
+			t.Errorf("an unknown version: %v", err)
+		}
+	})
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within ten seconds: %s", what)
+		}
+		time.Sleep(10 * time.Millisecond) // polls a condition
+	}
+}
+
+func TestRecompileAfterUpgrade(t *testing.T) {
+	ctx := context.Background()
+	d := dbtest.SQLite(t)
+	s := NewStore(d, plainCompile, noLog)
+	if _, err := s.Add(ctx, []string{"shop.example"}, "", "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for build, want := range map[string]int{"1": 0, "2": 1} {
+		if n, err := s.Recompile(ctx, build); err != nil || n != want {
+			t.Errorf("build %s: recompiled %d, %v, want %d", build, n, err, want)
+		}
+	}
+}
+
+func TestDomains(t *testing.T) {
+	for typed, want := range map[string]string{
+		"shop.example":                "shop.example",
+		" SHOP.Example. ":             "shop.example",
+		"https://shop.example:8443/x": "shop.example",
+		"*.shop.example":              "shop.example",
+		"localhost:8080":              "localhost",
+		"127.0.0.1":                   "127.0.0.1",
+		"127.0.0.1:80":                "127.0.0.1",
+		"[::1]":                       "[::1]",
+		"münchen.example":             "xn--mnchen-3ya.example",
+		"":                            "",
+		"shop example":                "",
+		"https://":                    "",
+		"user@shop.example":           "",
+		"<script>":                    "",
+	} {
+		got, err := NormaliseDomain(typed)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("NormaliseDomain(%q) = %q, %v, want %q", typed, got, err, want)
+		}
+	}
+	domains := []string{"shop.example", "127.0.0.1", "localhost"}
+	for host, want := range map[string]bool{
+		"shop.example": true, "www.shop.example": true, "a.b.shop.example": true, "localhost": true, "127.0.0.1": true,
+		"notshop.example": false, ".shop.example": false, "shop.example.evil.example": false, "x.127.0.0.1": false, "": false,
+	} {
+		if ownsHost(domains, host) != want {
+			t.Errorf("ownsHost(%q) = %v", host, !want)
+		}
+	}
+}
+
+func TestValidateSaysWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		spoil func(n *Notice)
+		want  string
+	}{
+		"an optional category on legitimate interest": {func(n *Notice) { n.Categories[2].Basis = "legitimate_interest" }, "cannot rest on"},
+		"a service in no category":                    {func(n *Notice) { n.Services = []Service{{Key: "a", Name: "A", Category: "x"}} }, "does not have"},
+		"two services with one key": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics"}, {Key: "a", Name: "B", Category: "analytics"}}
+		}, "Two services"},
+		"a host with a scheme": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Hosts: []string{"https://x.example"}}}
+		}, "without https://"},
+		"a policy inside a host": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Hosts: []string{"x.example; script-src *"}}}
+		}, "not usable"},
+		"a script address as a policy": {func(n *Notice) { n.Controller.PolicyURL = "javascript:alert(1)" }, "starts with https://"},
+		"pale text":                    {func(n *Notice) { n.Layout.Light.Text = "#dddddd" }, "contrast"},
+		"no refusal":                   {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
+		"a language without texts":     {func(n *Notice) { n.Languages = append(n.Languages, "de") }, "texts"},
+		"a choice kept for ten years":  {func(n *Notice) { n.ChoiceDays = 3650 }, "between 1 and 390"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := DefaultNotice("k", "Shop")
+			if err := n.Validate(); err != nil {
+				t.Fatalf("the default notice: %v", err)
+			}
+			c.spoil(n)
+			err := n.Validate()
+			if fault.KindOf(err) != fault.Unprocessed || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error = %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestCanonicalIgnoresNilAndEmpty(t *testing.T) {
+	a, b := DefaultNotice("k", "Shop"), DefaultNotice("k", "Shop")
+	a.Services, b.Services = nil, []Service{}
+	x, errA := a.Canonical()
+	y, errB := b.Canonical()
+	if errA != nil || errB != nil || string(x) != string(y) {
+		t.Errorf("equal notices have different bytes (%v, %v)", errA, errB)
+	}
+}

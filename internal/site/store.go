@@ -1,0 +1,259 @@
+package site
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+
+	"assent/internal/db"
+	"assent/internal/fault"
+)
+
+// Site is a web property with its domains.
+type Site struct {
+	ID        int64  // short number that the register's tables use
+	Key       string // public, part of the tag
+	Name      string
+	Domains   []string // hosts; each covers its subdomains; the first is the main one
+	Version   string   // notice version in force
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// Owns tells whether host (lower case, no port) belongs to the site.
+func (s *Site) Owns(host string) bool { return ownsHost(s.Domains, host) }
+
+// Bundle is the compiled script of one notice version.
+type Bundle struct {
+	Build               string // what it was compiled from and how; see banner.BuildID
+	ETag                string // quoted, as the header has it
+	Plain, Brotli, Gzip []byte
+}
+
+// Version is a published, immutable notice.
+type Version struct {
+	Version     string // SHA-256 of Content, hex
+	Site        string
+	SiteID      int64
+	Number      int // 1, 2, 3 … within the site
+	PublishedAt time.Time
+	PublishedBy string
+	Notice      *Notice // nil in lists
+	Content     []byte  // canonical JSON; nil in lists
+}
+
+// Store reads and writes sites. It is safe for concurrent use, also by several
+// processes on one database.
+type Store struct {
+	db        *db.DB
+	compile   func(n *Notice, version string) (*Bundle, error)
+	createLog func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error
+	now       func() time.Time
+}
+
+// NewStore makes a store. compile turns a version into its script when it is
+// published; createLog gives a new site its empty register in the same
+// transaction.
+func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
+	createLog func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error) *Store {
+	return &Store{db: d, compile: compile, createLog: createLog, now: time.Now}
+}
+
+// Add creates a site with a default notice and publishes its first version.
+// Name may be empty: the first domain stands in.
+func (s *Store) Add(ctx context.Context, domains []string, name, by string) (*Site, error) {
+	domains, err := normaliseDomains(domains)
+	if err != nil {
+		return nil, err
+	}
+	if name = strings.TrimSpace(name); name == "" {
+		name = domains[0]
+	}
+	key := strings.ToLower(rand.Text()[:12])
+	n := DefaultNotice(key, name)
+	v, bundle, err := s.seal(n)
+	if err != nil {
+		return nil, err
+	}
+	draft, err := json.Marshal(n)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		id, err := insertSite(ctx, tx, key, name, string(draft), now)
+		if err != nil {
+			return err
+		}
+		if err := replaceDomains(ctx, tx, id, domains); err != nil {
+			return err
+		}
+		if err := s.createLog(ctx, tx, id, key); err != nil {
+			return err
+		}
+		v.SiteID, v.Number, v.PublishedAt, v.PublishedBy = id, 1, now, by
+		if err := insertVersion(ctx, tx, v, bundle); err != nil {
+			return err
+		}
+		return touch(ctx, tx, key, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(ctx, key)
+}
+
+// SetDomains replaces a site's domains and, unless it is empty, its name.
+func (s *Store) SetDomains(ctx context.Context, key string, domains []string, name string) error {
+	domains, err := normaliseDomains(domains)
+	if err != nil {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		site, err := getSite(ctx, tx, key)
+		if err != nil {
+			return err
+		}
+		if name = strings.TrimSpace(name); name != "" {
+			if _, err := tx.ExecContext(ctx, "update site set name = $1 where id = $2", name, site.ID); err != nil {
+				return err
+			}
+		}
+		if err := replaceDomains(ctx, tx, site.ID, domains); err != nil {
+			return err
+		}
+		return touch(ctx, tx, key, s.now())
+	})
+}
+
+// Draft is the notice as it is being edited.
+func (s *Store) Draft(ctx context.Context, key string) (*Notice, error) {
+	var draft string
+	err := s.db.Read().QueryRowContext(ctx, "select draft from site where site = $1", key).Scan(&draft)
+	if err != nil {
+		return nil, s.explain(err, key)
+	}
+	n := new(Notice)
+	if err := json.Unmarshal([]byte(draft), n); err != nil {
+		return nil, err
+	}
+	return n, nil
+}
+
+// SaveDraft validates and keeps a draft; nothing reaches visitors before Publish.
+func (s *Store) SaveDraft(ctx context.Context, key string, n *Notice) error {
+	c := *n
+	c.Schema, c.Site = 1, key
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	draft, err := json.Marshal(&c)
+	if err != nil {
+		return err
+	}
+	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		done, err := tx.ExecContext(ctx, "update site set draft = $1, changed_at = $2 where site = $3", string(draft), s.now().UnixMilli(), key)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n == 0 {
+			return s.explain(sql.ErrNoRows, key)
+		}
+		return nil
+	})
+}
+
+// Publish seals the draft as a new version and puts it in force. A draft equal
+// to the version in force is a Conflict; a draft equal to an older version puts
+// that one in force again.
+func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
+	n, err := s.Draft(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	v, bundle, err := s.seal(n)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		site, err := getSite(ctx, tx, key)
+		if err != nil {
+			return err
+		}
+		if site.Version == v.Version {
+			return fault.New(fault.Conflict, "The draft is the same as the version in force. Change something before you publish.")
+		}
+		old, err := versionHead(ctx, tx, v.Version)
+		if err == nil { // rolled back to an older version
+			old.Notice, old.Content, v = v.Notice, v.Content, old
+			if err := upsertBundle(ctx, tx, v.Version, bundle); err != nil {
+				return err
+			}
+			_, err = tx.ExecContext(ctx, "update site set version = $1 where id = $2", v.Version, site.ID)
+		} else {
+			v.SiteID, v.PublishedAt, v.PublishedBy = site.ID, now, by
+			if err = tx.QueryRowContext(ctx, "select coalesce(max(number), 0) + 1 from notice_version where site_id = $1", site.ID).Scan(&v.Number); err != nil {
+				return err
+			}
+			err = insertVersion(ctx, tx, v, bundle)
+		}
+		if err != nil {
+			return err
+		}
+		return touch(ctx, tx, key, now)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// seal validates a notice, names its version and compiles its script.
+func (s *Store) seal(n *Notice) (*Version, *Bundle, error) {
+	if err := n.Validate(); err != nil {
+		return nil, nil, err
+	}
+	content, err := n.Canonical()
+	if err != nil {
+		return nil, nil, err
+	}
+	hash := sha256.Sum256(content)
+	v := &Version{Version: hex.EncodeToString(hash[:]), Site: n.Site, Notice: n, Content: content}
+	bundle, err := s.compile(n, v.Version)
+	return v, bundle, err
+}
+
+// Recompile compiles the scripts in force that another build made, after an
+// upgrade of the binary. It returns how many it made.
+func (s *Store) Recompile(ctx context.Context, build string) (int, error) {
+	versions, err := s.staleVersions(ctx, build)
+	if err != nil {
+		return 0, err
+	}
+	for i, hash := range versions {
+		v, err := s.Version(ctx, hash)
+		if err != nil {
+			return i, err
+		}
+		bundle, err := s.compile(v.Notice, v.Version)
+		if err != nil {
+			return i, err
+		}
+		err = s.db.Write(ctx, func(tx *sql.Tx) error {
+			if err := upsertBundle(ctx, tx, hash, bundle); err != nil {
+				return err
+			}
+			return touch(ctx, tx, v.Site, s.now())
+		})
+		if err != nil {
+			return i, err
+		}
+	}
+	return len(versions), nil
+}
