@@ -1,0 +1,241 @@
+package receipt
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/transparency-dev/formats/proof"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// Type names the format of a receipt.
+const Type = "assent/receipt/v1"
+
+// SaltSize is the length of a record's salt in bytes.
+const SaltSize = 32
+
+// maxReceipt bounds what Verify reads, in bytes.
+const maxReceipt = 1 << 20
+
+// ErrUnreadable means that the input is no receipt at all: not JSON, larger than
+// 1 MiB, or JSON of another type. The error that wraps it says which.
+var ErrUnreadable = errors.New("this is not a receipt")
+
+// ErrTrustedKey means that the key which Verify was told to trust is no note
+// verifier key, so nothing could be checked against it.
+var ErrTrustedKey = errors.New("the key to trust cannot be read; it looks like consent.shop.example/log/KEY+1a2b3c4d+AbCd…")
+
+// Commit is what a log holds of a record: HMAC-SHA256 with the salt as the key
+// over the record's canonical JSON. Without the salt it tells nothing about
+// the record; its leaf hash is tlog.RecordHash of these 32 bytes.
+func Commit(salt, record []byte) [32]byte {
+	mac := hmac.New(sha256.New, salt)
+	mac.Write(record)
+	var sum [32]byte
+	mac.Sum(sum[:0])
+	return sum
+}
+
+// Receipt is what proves that a record is in a site's register. As JSON it has
+// the members key, proof, record, salt and type, in canonical form (RFC 8785)
+// and without a final newline. Every one of them is authenticated: the record
+// and the salt by the leaf, the proof by the root, the checkpoint by the
+// signature, and the key by being the key of that signature.
+type Receipt struct {
+	Key        string           // note verifier key, named like the log's origin
+	Index      int64            // of the leaf
+	Proof      tlog.RecordProof // of the leaf in the checkpoint's tree
+	Checkpoint []byte           // signed (C2SP tlog-checkpoint)
+	Record     []byte           // Record.Canonical()
+	Salt       []byte           // SaltSize bytes
+}
+
+// Marshal writes the receipt. It does not verify it.
+func (r *Receipt) Marshal() []byte {
+	dst := appendMember(make([]byte, 0, 2048), `{"key":`, r.Key)
+	dst = appendMember(dst, `,"proof":`, string(r.proof()))
+	dst = append(append(dst, `,"record":`...), r.Record...)
+	dst = appendMember(dst, `,"salt":`, base64.StdEncoding.EncodeToString(r.Salt))
+	dst = appendMember(dst, `,"type":`, Type)
+	return append(dst, '}')
+}
+
+func (r *Receipt) proof() []byte {
+	p := proof.TLogProof{Index: uint64(r.Index), Checkpoint: r.Checkpoint}
+	for _, h := range r.Proof {
+		p.Hashes = append(p.Hashes, h)
+	}
+	return p.Marshal()
+}
+
+// Step is one thing that Verify checked.
+type Step struct {
+	Name   string `json:"name"`   // form, key, checkpoint, site, inclusion or trust
+	OK     bool   `json:"ok"`     // the step succeeded
+	Detail string `json:"detail"` // a sentence for people
+}
+
+// Result says what Verify found. Fields beyond the first failed step are empty.
+type Result struct {
+	Valid      bool      `json:"valid"`       // every step succeeded
+	KeyTrusted bool      `json:"key_trusted"` // checked against the key that the caller named
+	Steps      []Step    `json:"steps"`       // in order; the last one failed unless Valid
+	Key        string    `json:"key"`         // note verifier key that signed the checkpoint
+	Origin     string    `json:"origin"`      // name of the log
+	Index      int64     `json:"index"`       // of the record's leaf
+	Size       int64     `json:"size"`        // records in the log at the checkpoint
+	Root       tlog.Hash `json:"root"`        // of the tree at the checkpoint
+	Record     *Record   `json:"record"`
+	RecordJSON []byte    `json:"-"` // the record as it was committed to
+}
+
+// Failure is the sentence of the step that failed, "" for a valid receipt.
+func (r *Result) Failure() string {
+	for _, s := range r.Steps {
+		if !s.OK {
+			return s.Detail
+		}
+	}
+	return ""
+}
+
+func (r *Result) passed(name, format string, args ...any) {
+	r.Steps = append(r.Steps, Step{name, true, fmt.Sprintf(format, args...)})
+}
+
+func (r *Result) fail(name, format string, args ...any) (*Result, error) {
+	r.Steps = append(r.Steps, Step{name, false, fmt.Sprintf(format, args...)})
+	return r, nil
+}
+
+// Verify checks a receipt offline, and strictly: a receipt of which any byte
+// was changed is not valid. An input that is no receipt at all is
+// ErrUnreadable; everything else is told step by step in the Result.
+//
+// trustedKey is a note verifier key, or "". With one, the checkpoint must be
+// signed by the same algorithm and public key. The key's name is not compared,
+// because an installation has one key for all of its sites: who trusts it
+// trusts it for each log that it names, and the log's name is itself signed.
+// Without one, a valid receipt shows only that the holder of Result.Key made
+// it; whether to trust that key is the reader's decision.
+func Verify(data []byte, trustedKey string) (*Result, error) {
+	var trusted []byte
+	if trustedKey != "" {
+		pub, err := parseKey(trustedKey)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
+		}
+		trusted = pub
+	}
+	if err := readable(data); err != nil {
+		return nil, err
+	}
+	r := new(Result)
+	rec, err := parse(data)
+	if err != nil {
+		return r.fail("form", "The form is wrong: %s.", err)
+	}
+	r.Record, r.RecordJSON = rec.record, rec.Record
+	r.passed("form", "The receipt is in its one permitted form: nothing unknown, repeated, reordered or loosely written.")
+
+	pub, err := parseKey(rec.Key)
+	if err != nil {
+		return r.fail("key", "The receipt's key is wrong: %s.", err)
+	}
+	r.Key = rec.Key
+	r.passed("key", "The key is a well-formed Ed25519 key.")
+
+	c, err := OpenCheckpoint(rec.Checkpoint, rec.Key)
+	if err != nil {
+		return r.fail("checkpoint", "The checkpoint does not hold: %s.", err)
+	}
+	r.Origin, r.Size, r.Root = c.Origin, c.Size, c.Root
+	r.passed("checkpoint", "The checkpoint of the log %s, %d records, root %s, is signed by the key.", c.Origin, c.Size, c.Root)
+
+	if site := rec.record.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
+		return r.fail("site", "The record is of the site %q and the log %s is of another.", site, c.Origin)
+	}
+	r.passed("site", "The log is that of the record's site, %s.", rec.record.Site)
+
+	commitment := Commit(rec.Salt, rec.Record)
+	if err := tlog.CheckRecord(rec.Proof, c.Size, c.Root, rec.Index, tlog.RecordHash(commitment[:])); err != nil {
+		return r.fail("inclusion", "The record, with this salt, is not record %d of that log: it or the proof was changed.", rec.Index)
+	}
+	r.Index = rec.Index
+	r.passed("inclusion", "The record, with its salt, is record %d of that log.", rec.Index)
+
+	if trusted != nil {
+		if string(trusted) != string(pub) {
+			return r.fail("trust", "The receipt was signed by another key than the one that you trust.")
+		}
+		r.KeyTrusted = true
+		r.passed("trust", "The key is the one that you trust.")
+	}
+	r.Valid = true
+	return r, nil
+}
+
+// readable tells a receipt, however damaged, from everything else.
+func readable(data []byte) error {
+	if len(data) > maxReceipt {
+		return fmt.Errorf("%w: it is larger than 1 MiB", ErrUnreadable)
+	}
+	var header struct {
+		Type string `json:"type"`
+	}
+	if !json.Valid(data) {
+		return fmt.Errorf("%w: it is not JSON", ErrUnreadable)
+	}
+	if err := json.Unmarshal(data, &header); err != nil || header.Type != Type {
+		return fmt.Errorf("%w: its type is not %s", ErrUnreadable, Type)
+	}
+	return nil
+}
+
+type parsed struct {
+	Receipt
+	record *Record
+}
+
+// parse reads the one permitted form of a receipt. What was understood is
+// written again at the end and must give the same bytes.
+func parse(data []byte) (*parsed, error) {
+	errForm := errors.New("the receipt is not canonical JSON (RFC 8785) with exactly the members key, proof, record, salt and type; it was changed, reformatted or cut")
+	s := scanner{text: string(data)}
+	p := new(parsed)
+	p.Key = s.member(`{"key":`)
+	text := s.member(`,"proof":`)
+	s.expect(`,"record":`)
+	from := s.at
+	p.record = s.record()
+	p.Record = data[from:s.at]
+	salt := s.member(`,"salt":`)
+	s.expect(`,"type":"` + Type + `"}`)
+	if s.failed || s.at != len(data) || p.record.Type != RecordType {
+		return nil, errForm
+	}
+	var err error
+	if p.Salt, err = base64.StdEncoding.Strict().DecodeString(salt); err != nil || len(p.Salt) != SaltSize {
+		return nil, fmt.Errorf("the salt is not %d bytes in base64", SaltSize)
+	}
+	var tp proof.TLogProof
+	if err := tp.Unmarshal([]byte(text)); err != nil || tp.Index > maxSize || len(tp.Hashes) > 64 {
+		return nil, errors.New("the proof is not a C2SP tlog-proof")
+	}
+	p.Index, p.Checkpoint = int64(tp.Index), tp.Checkpoint
+	for _, h := range tp.Hashes {
+		p.Proof = append(p.Proof, h)
+	}
+	if string(p.proof()) != text {
+		return nil, errors.New("the proof holds more than a C2SP tlog-proof needs, or is loosely written")
+	}
+	if string(p.Marshal()) != string(data) {
+		return nil, errForm
+	}
+	return p, nil
+}
