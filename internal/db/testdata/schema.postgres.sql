@@ -65,6 +65,7 @@ setting.name text not null
 setting.value text not null
 setup_link.created_at bigint not null
 setup_link.expires_at bigint not null
+setup_link.member_id text
 setup_link.token_hash bytea not null
 site.changed_at bigint not null
 site.created_at bigint not null

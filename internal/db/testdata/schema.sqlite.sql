@@ -67,7 +67,7 @@ CREATE TABLE setup_link (
   token_hash blob primary key,              -- SHA-256 of the link's secret
   created_at bigint not null,
   expires_at bigint not null
-) without rowid
+, member_id text references member(id) on delete cascade) without rowid
 CREATE TABLE site (
   id         integer primary key,           -- short number used by log, record and tile
   site       text not null unique,          -- site key, public
