@@ -7,8 +7,11 @@ package site
 // canonical JSON (RFC 8785) is a notice version; the version's name is the
 // SHA-256 of those bytes in hex.
 type Notice struct {
-	Schema     int        `json:"schema"` // 1
-	Site       string     `json:"site"`   // site key
+	Schema int    `json:"schema"` // 1
+	Site   string `json:"site"`   // site key
+	// Domains are the site's domains when the version was published; the store
+	// fills them in. The compiled script scopes its cookie and its policy by them.
+	Domains    []string   `json:"domains,omitempty"`
 	Controller Controller `json:"controller"`
 	Regime     string     `json:"regime"` // opt-in, opt-out or notice-only
 	// ChoiceDays is how long a choice is kept before the visitor is asked
