@@ -9,9 +9,10 @@ package site
 type Notice struct {
 	Schema int    `json:"schema"` // 1
 	Site   string `json:"site"`   // site key
-	// Domains are the site's domains when the version was published; the store
-	// fills them in. The compiled script scopes its cookie and its policy by them.
-	Domains    []string   `json:"domains,omitempty"`
+	// Domains are the site's domains when the script is compiled, which scopes its
+	// cookie and its policy by them; the store fills them in. They are no part of
+	// the version: adding a domain asks nobody again.
+	Domains    []string   `json:"-"`
 	Controller Controller `json:"controller"`
 	Regime     string     `json:"regime"` // opt-in, opt-out or notice-only
 	// ChoiceDays is how long a choice is kept before the visitor is asked

@@ -17,7 +17,7 @@ import (
 // plainCompile stands where the compiler is: the script's bytes are the
 // compiler's business (internal/banner), that they are stored is ours.
 func plainCompile(n *Notice, version string) (*Bundle, error) {
-	return &Bundle{Build: "1", ETag: `"` + version[:8] + `"`, Plain: []byte("//" + version), Brotli: []byte("b"), Gzip: []byte("g")}, nil
+	return &Bundle{Build: "1", ETag: `"` + version[:8] + strings.Join(n.Domains, ",") + `"`, Plain: []byte("//" + version), Brotli: []byte("b"), Gzip: []byte("g")}, nil
 }
 
 func noLog(context.Context, *sql.Tx, int64, string) error { return nil }
@@ -104,6 +104,9 @@ func TestCacheFollowsAnotherProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 		eventually(t, "the new domain is known", func() bool { return c.Site(made.Key).Owns("www.other.example") })
+		if etag := c.Site(made.Key).Bundle.ETag; !strings.Contains(etag, "other.example") || c.Site(made.Key).Version != v.Version {
+			t.Errorf("the script %s was not compiled for the new domain, or the version changed", etag)
+		}
 		if _, err := c.Version(ctx, made.Key, made.Version); err != nil {
 			t.Errorf("an older version of the site: %v", err)
 		}
@@ -217,5 +220,26 @@ func TestCanonicalIgnoresNilAndEmpty(t *testing.T) {
 	y, errB := b.Canonical()
 	if errA != nil || errB != nil || string(x) != string(y) {
 		t.Errorf("equal notices have different bytes (%v, %v)", errA, errB)
+	}
+}
+
+func TestScopeFollowsTheQuestionOnly(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(n *Notice)
+		same   bool
+	}{
+		"another title":        {func(n *Notice) { x := n.Texts["en"]; x.Title = "Cookies?"; n.Texts["en"] = x }, true},
+		"another colour":       {func(n *Notice) { n.Layout.Light.Button = "#000000" }, true},
+		"a new service":        {func(n *Notice) { n.Services = []Service{{Key: "a", Name: "A", Category: "analytics"}} }, false},
+		"another controller":   {func(n *Notice) { n.Controller.Name = "Somebody else" }, false},
+		"fewer categories":     {func(n *Notice) { n.Categories = n.Categories[:2] }, false},
+		"another legal regime": {func(n *Notice) { n.Regime = "opt-out" }, false},
+	} {
+		n := DefaultNotice("k", "Shop")
+		before := n.Scope()
+		c.change(n)
+		if (n.Scope() == before) != c.same {
+			t.Errorf("%s: scope %s -> %s", name, before, n.Scope())
+		}
 	}
 }

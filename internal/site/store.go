@@ -76,7 +76,7 @@ func (s *Store) Add(ctx context.Context, domains []string, name, by string) (*Si
 	}
 	key := strings.ToLower(rand.Text()[:12])
 	n := DefaultNotice(key, name)
-	v, bundle, err := s.seal(n)
+	v, bundle, err := s.seal(n, domains)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +108,22 @@ func (s *Store) Add(ctx context.Context, domains []string, name, by string) (*Si
 	return s.Get(ctx, key)
 }
 
-// SetDomains replaces a site's domains and, unless it is empty, its name.
+// SetDomains replaces a site's domains and, unless it is empty, its name, and
+// compiles the script in force for them.
 func (s *Store) SetDomains(ctx context.Context, key string, domains []string, name string) error {
 	domains, err := normaliseDomains(domains)
+	if err != nil {
+		return err
+	}
+	before, err := s.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	v, err := s.Version(ctx, before.Version)
+	if err != nil {
+		return err
+	}
+	bundle, err := s.compileFor(v, domains)
 	if err != nil {
 		return err
 	}
@@ -119,12 +132,18 @@ func (s *Store) SetDomains(ctx context.Context, key string, domains []string, na
 		if err != nil {
 			return err
 		}
+		if site.Version != before.Version {
+			return fault.New(fault.Conflict, "A new version of %s was published just now. Try again.", key)
+		}
 		if name = strings.TrimSpace(name); name != "" {
 			if _, err := tx.ExecContext(ctx, "update site set name = $1 where id = $2", name, site.ID); err != nil {
 				return err
 			}
 		}
 		if err := replaceDomains(ctx, tx, site.ID, domains); err != nil {
+			return err
+		}
+		if err := upsertBundle(ctx, tx, v.Version, bundle); err != nil {
 			return err
 		}
 		return touch(ctx, tx, key, s.now())
@@ -176,7 +195,11 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, bundle, err := s.seal(n)
+	before, err := s.Get(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	v, bundle, err := s.seal(n, before.Domains)
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +238,7 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 }
 
 // seal validates a notice, names its version and compiles its script.
-func (s *Store) seal(n *Notice) (*Version, *Bundle, error) {
+func (s *Store) seal(n *Notice, domains []string) (*Version, *Bundle, error) {
 	if err := n.Validate(); err != nil {
 		return nil, nil, err
 	}
@@ -225,8 +248,14 @@ func (s *Store) seal(n *Notice) (*Version, *Bundle, error) {
 	}
 	hash := sha256.Sum256(content)
 	v := &Version{Version: hex.EncodeToString(hash[:]), Site: n.Site, Notice: n, Content: content}
-	bundle, err := s.compile(n, v.Version)
+	bundle, err := s.compileFor(v, domains)
 	return v, bundle, err
+}
+
+func (s *Store) compileFor(v *Version, domains []string) (*Bundle, error) {
+	n := *v.Notice
+	n.Domains = domains
+	return s.compile(&n, v.Version)
 }
 
 // Recompile compiles the scripts in force that another build made, after an
@@ -241,7 +270,11 @@ func (s *Store) Recompile(ctx context.Context, build string) (int, error) {
 		if err != nil {
 			return i, err
 		}
-		bundle, err := s.compile(v.Notice, v.Version)
+		of, err := s.Get(ctx, v.Site)
+		if err != nil {
+			return i, err
+		}
+		bundle, err := s.compileFor(v, of.Domains)
 		if err != nil {
 			return i, err
 		}

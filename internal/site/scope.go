@@ -1,0 +1,32 @@
+package site
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
+	"github.com/gowebpki/jcs"
+)
+
+// Scope names what a choice was about: controller, regime, categories, services
+// with their trackers and hosts. Two versions with the same scope ask the same
+// question, so a change of words or colours asks nobody again (Italian Garante
+// 2021: no new banner without a significant change). 16 hex digits.
+func (n *Notice) Scope() string {
+	f := n.filled()
+	for i := range f.Services {
+		f.Services[i].Purpose = nil // words; what they are about is the category
+	}
+	raw, err := json.Marshal(map[string]any{
+		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
+	})
+	if err != nil {
+		panic(err) // strings and numbers only
+	}
+	canonical, err := jcs.Transform(raw)
+	if err != nil {
+		panic(err)
+	}
+	sum := sha256.Sum256(canonical)
+	return hex.EncodeToString(sum[:8])
+}
