@@ -1,0 +1,43 @@
+# Daily verbs. `make run` and `make test` work on a fresh clone (Debian, Go, Node).
+SHELL := /bin/bash
+GO ?= go
+export GOFLAGS ?= -buildvcs=false
+
+.PHONY: run demo build deps node test check bench golden fuzz geoip shots clean
+
+run: ## server on http://localhost:8080, data in ./assent-data
+	$(GO) run ./cmd/assent serve
+
+demo: ## sample shop, trackers and console on loopback
+	$(GO) run ./cmd/assent demo
+
+build: ## static binary in ./bin/assent
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -o bin/assent ./cmd/assent
+
+deps: ## what the tests need from Debian and npm
+	./scripts/deps.sh
+
+node: node_modules/.package-lock.json
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund
+
+test: deps ## every test; nothing is skipped
+	CI=true ./scripts/test.sh
+
+check: node ## format, vet, staticcheck, types, unit tests, arrows: below two minutes
+	./scripts/check.sh
+
+bench: deps ## every figure beside its limit, written to docs/benchmarks.md
+	$(GO) run ./internal/bench
+
+golden: ## rewrite golden files after reading the difference
+	$(GO) test ./internal/db ./cmd/assent -update
+
+fuzz: ## every fuzz target for 20 seconds
+	./scripts/fuzz.sh 20s
+
+geoip: ## country table from Debian's tor-geoipdb
+	$(GO) run ./internal/regime/gen
+
+clean:
+	rm -rf bin dist

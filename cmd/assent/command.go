@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"assent/internal/app"
+	"assent/internal/fault"
+
+	"github.com/spf13/pflag"
+)
+
+// streams are where a command reads and writes: results to out, everything
+// else to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// command is one sub-command. Its run function returns nil (exit 0), errNo
+// (exit 1: the answer is no) or any other error (exit 2: could not tell).
+type command struct {
+	name    string
+	usage   string // what follows the name
+	summary string
+	run     func(ctx context.Context, c *call) error
+}
+
+// call is one invocation: flags are declared, then parse is called once.
+type call struct {
+	streams
+	command command
+	args    []string
+	flags   *pflag.FlagSet
+}
+
+// errNo means that the question was answered, with no.
+var errNo = errors.New("the answer is no")
+
+// errHelp means that the help was printed.
+var errHelp = errors.New("help was asked for")
+
+func commands() []command {
+	return []command{
+		{"demo", "", "sample shop, third-party trackers and console on loopback, data in a temporary folder", runDemo},
+		{"serve", "", "the server: visitors, console, register", runServe},
+		{"site", "add | list | show KEY | publish KEY", "sites, their domains and notice versions", runSite},
+		{"verify", "RECEIPT", "check a receipt offline; - reads standard input", runVerify},
+		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
+		{"export", "", "a site's register to standard output", runExport},
+		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
+		{"migrate", "", "bring the database to this binary's schema", runMigrate},
+		{"version", "", "version of this binary", runVersion},
+	}
+}
+
+func run(ctx context.Context, args []string, s streams) int {
+	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
+		printOverview(s.out)
+		return 0
+	}
+	for _, cmd := range commands() {
+		if cmd.name == args[0] {
+			flags := pflag.NewFlagSet(cmd.name, pflag.ContinueOnError)
+			flags.SetOutput(io.Discard)
+			flags.SortFlags = false
+			return exitCode(cmd.run(ctx, &call{s, cmd, args[1:], flags}), s.err)
+		}
+	}
+	fmt.Fprintf(s.err, "assent: there is no command %q; assent help lists them\n", args[0])
+	return 2
+}
+
+func exitCode(err error, w io.Writer) int {
+	switch {
+	case err == nil || errors.Is(err, errHelp):
+		return 0
+	case errors.Is(err, errNo):
+		return 1
+	}
+	fmt.Fprintln(w, "assent: "+explain(err))
+	return 2
+}
+
+// explain is what the operator at the terminal reads: the sentence, and the
+// cause for what has no sentence.
+func explain(err error) string {
+	if fault.KindOf(err) != fault.Internal {
+		return fault.Message(err)
+	}
+	return err.Error()
+}
+
+func printOverview(w io.Writer) {
+	fmt.Fprintln(w, "Assent: consent you can prove.\n\nusage: assent COMMAND [flags]")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-9s%s\n", c.name, c.summary)
+	}
+	fmt.Fprintln(w, "\nassent COMMAND --help shows the flags. Every flag can also be set in the environment:\n--public-url is ASSENT_PUBLIC_URL. Exit status: 0 yes or done, 1 the answer is no, 2 could not tell.")
+}
+
+// parse reads flags from the command line, else from their ASSENT_... twins.
+// want is the number of arguments, -1 for any.
+func (c *call) parse(want int) error {
+	help := c.flags.BoolP("help", "h", false, "show this help")
+	if err := c.flags.Parse(c.args); err != nil {
+		return fault.New(fault.Invalid, "%v; assent %s --help shows the flags", err, c.command.name)
+	}
+	if *help {
+		c.printHelp()
+		return errHelp
+	}
+	if err := c.fromEnvironment(); err != nil {
+		return err
+	}
+	if want >= 0 && c.flags.NArg() != want {
+		return fault.New(fault.Invalid, "usage: assent %s %s", c.command.name, c.command.usage)
+	}
+	return nil
+}
+
+func (c *call) fromEnvironment() (err error) {
+	c.flags.VisitAll(func(f *pflag.Flag) {
+		v, ok := os.LookupEnv(twin(f.Name))
+		if !ok || f.Changed || f.Name == "help" || err != nil {
+			return
+		}
+		if e := c.flags.Set(f.Name, v); e != nil {
+			err = fault.New(fault.Invalid, "%s cannot be used: %v", twin(f.Name), e)
+		}
+	})
+	return err
+}
+
+// twin is the environment variable of a flag.
+func twin(flag string) string {
+	return "ASSENT_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func (c *call) printHelp() {
+	fmt.Fprintf(c.out, "assent %s %s\n%s\n\n", c.command.name, c.command.usage, c.command.summary)
+	c.flags.VisitAll(func(f *pflag.Flag) {
+		if f.Name == "help" {
+			return
+		}
+		def := ""
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" {
+			def = " (default " + f.DefValue + ")"
+		}
+		fmt.Fprintf(c.out, "  --%-14s %s%s\n  %-16s or %s in the environment\n", f.Name, f.Usage, def, "", twin(f.Name))
+	})
+}
+
+// storage declares --data and --database.
+func (c *call) storage() *app.Config {
+	cfg := new(app.Config)
+	c.flags.StringVar(&cfg.Dir, "data", "", "directory of the embedded SQLite database and the signing key (default ./assent-data unless --database is given)")
+	c.flags.StringVar(&cfg.URL, "database", "", "PostgreSQL address, postgres://user:password@host/name")
+	return cfg
+}
+
+// open opens the parts that commands work with, beside a running server.
+func (c *call) open(ctx context.Context, cfg *app.Config) (*app.Parts, error) {
+	cfg.Defaults()
+	return app.Open(ctx, *cfg)
+}

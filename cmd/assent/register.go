@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"assent/internal/app"
+	"assent/internal/fault"
+	"assent/internal/register"
+)
+
+func runFsck(ctx context.Context, c *call) error {
+	cfg := c.storage()
+	key := c.flags.String("site", "", "only this site")
+	asJSON := c.flags.Bool("json", false, "print JSON")
+	if err := c.parse(0); err != nil {
+		return err
+	}
+	parts, err := c.open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer parts.Close()
+	siteID, err := siteID(ctx, parts, *key)
+	if err != nil {
+		return err
+	}
+	report, err := parts.Register.Fsck(ctx, register.FsckOptions{SiteID: siteID})
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = c.printJSON(report)
+	} else {
+		printReport(c.out, report)
+	}
+	if err == nil && !report.OK() {
+		return errNo
+	}
+	return err
+}
+
+func runExport(ctx context.Context, c *call) error {
+	cfg := c.storage()
+	key := c.flags.String("site", "", "site key")
+	format := c.flags.String("format", "ndjson", "ndjson (whole records) or csv")
+	from := c.flags.String("from", "", "first day, YYYY-MM-DD, UTC")
+	to := c.flags.String("to", "", "last day, YYYY-MM-DD, UTC, included")
+	if err := c.parse(0); err != nil {
+		return err
+	}
+	if *key == "" {
+		return fault.New(fault.Invalid, "Say which site: assent export --site KEY (assent site list shows the keys).")
+	}
+	q := register.ExportQuery{Format: *format}
+	var err error
+	if q.From, err = day(*from, 0); err != nil {
+		return err
+	}
+	if q.To, err = day(*to, 1); err != nil {
+		return err
+	}
+	parts, err := c.open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer parts.Close()
+	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
+		return err
+	}
+	n, err := parts.Register.Export(ctx, c.out, q)
+	fmt.Fprintf(c.err, "%d records\n", n)
+	return err
+}
+
+// day reads a day and adds some, zero time for none.
+func day(s string, plus int) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return t, fault.New(fault.Invalid, "%q is not a day. Write it like 2026-03-31.", s)
+	}
+	return t.AddDate(0, 0, plus), nil
+}
+
+// siteID is the number of a site key, 0 for none.
+func siteID(ctx context.Context, parts *app.Parts, key string) (int64, error) {
+	if key == "" {
+		return 0, nil
+	}
+	s, err := parts.Sites.Get(ctx, key)
+	if err != nil {
+		return 0, err
+	}
+	return s.ID, nil
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"assent/internal/app"
+)
+
+func runServe(ctx context.Context, c *call) error {
+	cfg := c.storage()
+	c.serverFlags(cfg)
+	if err := c.parse(0); err != nil {
+		return err
+	}
+	cfg.Defaults()
+	slog.SetDefault(slog.New(slog.NewTextHandler(c.err, nil)))
+	a, err := app.Start(ctx, *cfg)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "Assent listens on %s, visitors reach it at %s\nConsole: %s/console/\n", a.Addr, a.PublicURL(), a.PublicURL())
+	if a.SetupURL != "" {
+		fmt.Fprintf(c.err, "Nobody can sign in yet. Open this link within 24 hours to make the first account (it works once):\n  %s\n", a.SetupURL)
+	}
+	return a.Wait(ctx)
+}
+
+// serverFlags declares what serve takes besides storage.
+func (c *call) serverFlags(cfg *app.Config) {
+	c.flags.StringVar(&cfg.Listen, "listen", ":8080", "address and port to listen on")
+	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server, for example https://consent.example (default http://localhost and the port)")
+	c.flags.StringVar(&cfg.GeoIP, "geoip", "", "MMDB file with countries, instead of the built-in table")
+	c.flags.StringSliceVar(&cfg.TrustProxies, "trust-proxy", nil, "network of a reverse proxy whose X-Forwarded-For is believed, for example 10.0.0.0/8; repeat for more")
+	c.flags.IntVar(&cfg.RatePerMinute, "rate", 600, "consents a minute taken from one masked network; 0 for no limit")
+}

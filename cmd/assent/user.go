@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"assent/internal/app"
+	"assent/internal/fault"
+)
+
+func runUser(ctx context.Context, c *call) error {
+	cfg := c.storage()
+	email := c.flags.String("email", "", "e-mail address of the person (add)")
+	name := c.flags.String("name", "", "name of the person (add)")
+	asJSON := c.flags.Bool("json", false, "print JSON")
+	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which this server is reached (default: what serve was last given)")
+	if err := c.parse(-1); err != nil {
+		return err
+	}
+	verb, rest := c.flags.Arg(0), c.flags.NArg()
+	switch {
+	case verb == "list" && rest == 1, verb == "add" && rest == 1 && *email != "", verb == "reset" && rest == 2:
+	default:
+		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] | list | reset EMAIL")
+	}
+	parts, err := c.open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer parts.Close()
+	switch verb {
+	case "list":
+		return c.listMembers(ctx, parts, *asJSON)
+	case "add":
+		if _, err := parts.Accounts.AddMember(ctx, *email, *name, app.CommandLine); err != nil {
+			return err
+		}
+		return c.printLink(ctx, parts, *email)
+	}
+	return c.printLink(ctx, parts, c.flags.Arg(1))
+}
+
+// printLink prints a one-time link with which the person sets a password.
+func (c *call) printLink(ctx context.Context, parts *app.Parts, email string) error {
+	token, err := parts.Accounts.PasswordLink(ctx, email, app.CommandLine)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err, "Hand this link to the person; it sets a password, works once, and ends in 24 hours:")
+	fmt.Fprintln(c.out, parts.SetupURL(token))
+	return nil
+}
+
+func (c *call) listMembers(ctx context.Context, parts *app.Parts, asJSON bool) error {
+	members, err := parts.Accounts.Members(ctx)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		type row struct {
+			ID      string `json:"id"`
+			Email   string `json:"email"`
+			Name    string `json:"name"`
+			Created string `json:"created"`
+		}
+		rows := []row{}
+		for _, m := range members {
+			rows = append(rows, row{m.ID, m.Email, m.Name, m.CreatedAt.UTC().Format("2006-01-02T15:04:05Z07:00")})
+		}
+		return c.printJSON(rows)
+	}
+	for _, m := range members {
+		fmt.Fprintf(c.out, "%s  %s  since %s\n", m.Email, m.Name, m.CreatedAt.UTC().Format("2006-01-02"))
+	}
+	return nil
+}

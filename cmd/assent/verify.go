@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"assent/internal/fault"
+	"assent/receipt"
+)
+
+// maxReceipt is more than any receipt needs, in bytes.
+const maxReceipt = 1 << 20
+
+func runVerify(_ context.Context, c *call) error {
+	key := c.flags.String("key", "", "note verifier key to trust, or the name of a file that holds it (assent site show prints it)")
+	asJSON := c.flags.Bool("json", false, "print JSON")
+	if err := c.parse(1); err != nil {
+		return err
+	}
+	data, err := readLimited(c.in, c.flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	trusted, err := keyOrFile(*key)
+	if err != nil {
+		return err
+	}
+	result, err := receipt.Verify(data, trusted)
+	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
+		return fault.New(fault.Invalid, "%v", err)
+	}
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		err = c.printJSON(result)
+	} else {
+		printResult(c.out, result)
+	}
+	if err == nil && !result.Valid {
+		return errNo
+	}
+	return err
+}
+
+func printResult(w io.Writer, r *receipt.Result) {
+	for _, step := range r.Steps {
+		mark := "ok  "
+		if !step.OK {
+			mark = "FAIL"
+		}
+		fmt.Fprintf(w, "%s  %s: %s\n", mark, step.Name, step.Detail)
+	}
+	if !r.Valid {
+		fmt.Fprintln(w, "\nNOT VALID: this receipt proves nothing.")
+		return
+	}
+	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
+	if r.KeyTrusted {
+		fmt.Fprintln(w, "Checked against the key that you named.")
+		return
+	}
+	fmt.Fprintf(w, "Checked against the key inside the receipt:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", r.Key)
+}
+
+// keyOrFile reads a key from the argument itself or from the file it names.
+func keyOrFile(arg string) (string, error) {
+	if arg == "" {
+		return "", nil
+	}
+	data, err := os.ReadFile(arg)
+	if errors.Is(err, os.ErrNotExist) || err != nil && len(arg) > 40 {
+		return arg, nil
+	}
+	if err != nil {
+		return "", fault.Wrap(fault.Invalid, err, "The key file %s cannot be read.", arg)
+	}
+	return firstLine(data), nil
+}
+
+func firstLine(data []byte) string {
+	for i, b := range data {
+		if b == '\n' || b == '\r' {
+			return string(data[:i])
+		}
+	}
+	return string(data)
+}
+
+func readLimited(in io.Reader, name string) ([]byte, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, fault.Wrap(fault.Invalid, err, "The file %s cannot be opened.", name)
+		}
+		defer f.Close()
+		in = f
+	}
+	data, err := io.ReadAll(io.LimitReader(in, maxReceipt+1))
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "%s cannot be read.", name)
+	}
+	return data, nil
+}
+

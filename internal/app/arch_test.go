@@ -1,0 +1,103 @@
+package app
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows says which rooms of ours each room may import, besides receipt, db,
+// fault and i18n, which everything above them may use. A room that is not here
+// fails the test: say where a new one stands before you build it.
+var arrows = map[string][]string{
+	"cmd/assent":           {"internal/app", "internal/demo", "internal/site", "internal/register", "internal/account"},
+	"internal/app":         {"internal/public", "internal/admin", "internal/web", "internal/consent", "internal/site", "internal/banner", "internal/register", "internal/regime", "internal/account"},
+	"internal/public":      {"internal/web", "internal/consent", "internal/site", "internal/register", "internal/regime"},
+	"internal/admin":       {"internal/web", "internal/site", "internal/register", "internal/account", "internal/consent"},
+	"internal/web":         {},
+	"internal/demo":        {"internal/site"},
+	"internal/banner":      {"client", "internal/site"},
+	"internal/consent":     {"internal/site"},
+	"internal/register":    {},
+	"internal/regime":      {},
+	"internal/regime/gen":  {"internal/regime"},
+	"internal/account":     {},
+	"internal/site":        {},
+	"internal/db":          {},
+	"internal/db/dbtest":   {},
+	"internal/fault":       {},
+	"internal/browsertest": {},
+	"internal/e2e":         {},
+	"internal/bench":       {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
+	"client":               {},
+	"receipt":              {},
+}
+
+// ground are the rooms at the bottom: open to all but each other and receipt.
+var ground = []string{"receipt", "internal/db", "internal/fault"}
+
+func TestArrowsPointDown(t *testing.T) {
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "assent/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&p); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		room := strings.TrimPrefix(p.ImportPath, "assent/")
+		allowed, known := arrows[room]
+		if !known {
+			t.Errorf("%s has no row in the table of arrows (arch_test.go)", room)
+		}
+		for _, imported := range p.Imports {
+			other, ours := strings.CutPrefix(imported, "assent/")
+			if !ours || slices.Contains(allowed, other) || onGround(room, other) {
+				continue
+			}
+			t.Errorf("%s imports %s: no such arrow", room, other)
+		}
+	}
+}
+
+func onGround(room, other string) bool {
+	switch room {
+	case "receipt", "internal/fault", "client":
+		return false
+	case "internal/db":
+		return other == "internal/fault"
+	case "internal/db/dbtest":
+		return other == "internal/db"
+	}
+	return slices.Contains(ground, other)
+}
+
+// Faces hold no SQL, features no HTTP.
+func TestRoomsKeepToTheirTrade(t *testing.T) {
+	forbidden := map[string][]string{
+		"internal/public": {"database/sql"}, "internal/admin": {"database/sql"}, "internal/web": {"database/sql"},
+		"internal/consent": {"net/http", "database/sql"}, "internal/site": {"net/http"}, "internal/register": {"net/http"},
+		"internal/regime": {"net/http", "database/sql"}, "internal/account": {"net/http"}, "internal/banner": {"net/http", "database/sql"},
+		"receipt": {"net/http", "database/sql"},
+	}
+	for room, list := range forbidden {
+		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "assent/"+room).Output()
+		if err != nil {
+			t.Fatal(room, err)
+		}
+		for imported := range strings.Lines(string(out)) {
+			if slices.Contains(list, strings.TrimSpace(imported)) {
+				t.Errorf("%s imports %s", room, strings.TrimSpace(imported))
+			}
+		}
+	}
+}

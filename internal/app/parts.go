@@ -1,0 +1,120 @@
+package app
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"assent/internal/account"
+	"assent/internal/banner"
+	"assent/internal/consent"
+	"assent/internal/db"
+	"assent/internal/register"
+	"assent/internal/site"
+)
+
+// publicURLSetting is where serve keeps the address that it was last given, so
+// that site add on the command line prints the right tag.
+const publicURLSetting = "public_url"
+
+// Parts are the features, opened on one database: what commands work with and
+// what the server adds its faces to.
+type Parts struct {
+	DB       *db.DB
+	Sites    *site.Store
+	Register *register.Register
+	Accounts *account.Store
+
+	publicURL atomic.Pointer[string]
+}
+
+// Open opens the parts. It works beside a running server on the same database.
+func Open(ctx context.Context, c Config) (*Parts, error) {
+	d, err := db.Open(ctx, databaseOptions(c))
+	if err != nil {
+		return nil, err
+	}
+	p := &Parts{DB: d}
+	if err := p.open(ctx, c); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func databaseOptions(c Config) db.Options {
+	if c.URL != "" {
+		return db.Options{URL: c.URL}
+	}
+	return db.Options{Dir: c.Dir}
+}
+
+func (p *Parts) open(ctx context.Context, c Config) error {
+	address := c.PublicURL
+	if address == "" {
+		stored, err := p.DB.Setting(ctx, publicURLSetting)
+		if err != nil {
+			return err
+		}
+		address = stored
+	}
+	if address == "" {
+		address = localURL(c.Listen)
+	}
+	address, err := cleanURL(address)
+	if err != nil {
+		return err
+	}
+	p.publicURL.Store(&address)
+	key, err := register.LoadKey(ctx, p.DB, c.Dir)
+	if err != nil {
+		return err
+	}
+	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same})
+	if err != nil {
+		return err
+	}
+	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
+	p.Accounts = account.NewStore(p.DB, time.Now)
+	return nil
+}
+
+// createLog gives a new site its register. The origin is fixed for the log's
+// life: it keeps the address of today even if the server moves later.
+func (p *Parts) createLog(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
+	u, err := url.Parse(p.PublicURL())
+	if err != nil {
+		return err
+	}
+	return p.Register.CreateLog(ctx, tx, siteID, u.Host+"/log/"+key)
+}
+
+// PublicURL is the address at which visitors reach this installation.
+func (p *Parts) PublicURL() string { return *p.publicURL.Load() }
+
+func (p *Parts) setPublicURL(ctx context.Context, address string) error {
+	p.publicURL.Store(&address)
+	return p.DB.Write(ctx, func(tx *sql.Tx) error {
+		return db.SetSetting(ctx, tx, publicURLSetting, address)
+	})
+}
+
+// Tag is the element to paste as the first of a page's head.
+func (p *Parts) Tag(key string) string {
+	return `<script src="` + p.PublicURL() + `/b/` + key + `.js"></script>`
+}
+
+// SetupURL is where a one-time token is used.
+func (p *Parts) SetupURL(token string) string {
+	return p.PublicURL() + "/console/setup?token=" + token
+}
+
+// Close closes the register, then the database.
+func (p *Parts) Close() error {
+	if p.Register != nil {
+		p.Register.Close(context.Background())
+	}
+	return p.DB.Close()
+}

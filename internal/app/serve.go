@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"assent/internal/admin"
+	"assent/internal/banner"
+	"assent/internal/fault"
+	"assent/internal/public"
+	"assent/internal/regime"
+	"assent/internal/site"
+	"assent/internal/web"
+)
+
+// App is a running server.
+type App struct {
+	*Parts
+	Addr     string // where it listens
+	SetupURL string // one-time link for the first account; "" when there is one
+	Cache    *site.Cache
+
+	server  *http.Server
+	failed  chan error
+	stop    context.CancelFunc
+	release func()
+	work    sync.WaitGroup
+	once    sync.Once
+	closing error
+}
+
+// shutdownGrace is how long open requests may take to end.
+const shutdownGrace = 10 * time.Second
+
+// Start opens the parts, listens and serves. Stop it with Close, or let Wait do
+// so when its context ends.
+func Start(ctx context.Context, c Config) (*App, error) {
+	proxies, err := c.proxies()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "Cannot listen on %s. Another program may use the port: give another --listen.", c.Listen)
+	}
+	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 1), release: func() {}}
+	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, RatePerMinute: c.RatePerMinute}); err != nil {
+		listener.Close()
+		a.Close()
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps public.Deps) (err error) {
+	c.Listen = a.Addr
+	if a.Parts, err = Open(ctx, c); err != nil {
+		return err
+	}
+	if c.URL == "" {
+		if a.release, err = lockDir(c.Dir); err != nil {
+			a.release = func() {}
+			return err
+		}
+	}
+	if err := a.setPublicURL(ctx, a.PublicURL()); err != nil {
+		return err
+	}
+	countries, err := regime.OpenCountries(c.GeoIP)
+	if err != nil {
+		return err
+	}
+	if a.Cache, err = site.NewCache(ctx, a.DB); err != nil {
+		return err
+	}
+	if err := a.setupLink(ctx); err != nil {
+		return err
+	}
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a.stop = stop
+	a.work.Go(func() { a.Cache.Follow(background) })
+	a.work.Go(func() { a.recompile(background) })
+	deps.Cache, deps.Register, deps.Countries = a.Cache, a.Register, countries
+	deps.Ready, deps.PublicURL = a.DB.Ping, a.PublicURL
+	mux := http.NewServeMux()
+	mux.Handle("/", public.New(deps))
+	mux.Handle("/console/", admin.New(admin.Deps{
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Preview: banner.Preview,
+		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"), Now: time.Now,
+	}))
+	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
+	a.server = web.NewServer(mux)
+	go func() {
+		if err := a.server.Serve(web.Limit(listener)); !errors.Is(err, http.ErrServerClosed) {
+			a.failed <- err
+		}
+	}()
+	return nil
+}
+
+// setupLink makes the one-time link while nobody can sign in.
+func (a *App) setupLink(ctx context.Context) error {
+	token, err := a.Accounts.SetupLink(ctx)
+	if err == nil && token != "" {
+		a.SetupURL = a.Parts.SetupURL(token)
+	}
+	return err
+}
+
+// recompile brings the scripts in force to this binary's client after an
+// upgrade; until it is done the former ones are served.
+func (a *App) recompile(ctx context.Context) {
+	n, err := a.Sites.Recompile(ctx, banner.BuildID())
+	if err != nil && ctx.Err() == nil {
+		slog.Error("a script could not be compiled again; the former one stays in force", "error", err)
+	}
+	if n > 0 {
+		slog.Info("scripts compiled for this version", "count", n)
+	}
+}
+
+// Wait serves until ctx ends or the listener fails, then closes.
+func (a *App) Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return a.Close()
+	case err := <-a.failed:
+		return errors.Join(err, a.Close())
+	}
+}
+
+// Close lets open requests end, drains the register and closes the database.
+func (a *App) Close() error {
+	a.once.Do(func() {
+		if a.server != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+			defer cancel()
+			if err := a.server.Shutdown(ctx); err != nil {
+				a.server.Close()
+			}
+		}
+		if a.stop != nil {
+			a.stop()
+		}
+		a.work.Wait()
+		if a.Parts != nil {
+			a.closing = a.Parts.Close()
+		}
+		a.release()
+	})
+	return a.closing
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the tests need and says exactly what to install where it cannot.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+packages=()
+command -v chromium >/dev/null || packages+=(chromium)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
+id postgres >/dev/null 2>&1 || packages+=(postgresql)
+command -v nginx >/dev/null || true
+
+if [ ${#packages[@]} -gt 0 ]; then
+  as_root=()
+  if [ "$(id -u)" != 0 ]; then
+    if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
+      echo "Please install these Debian packages, then run this again: apt-get install ${packages[*]}" >&2
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  echo "installing: ${packages[*]}" >&2
+  # Packages of the distribution start a service of their own; the tests use
+  # clusters of theirs, so it is kept from starting.
+  "${as_root[@]}" apt-get update -q >&2
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${packages[@]}" >&2
+fi
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+  echo "Please install Node.js 20 or newer with npm, then run this again." >&2
+  exit 1
+fi
+make -s node
