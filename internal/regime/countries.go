@@ -1,0 +1,175 @@
+// Package regime finds which rules a visitor is under: the country that a
+// masked network belongs to, and the strictest regime where that is not known.
+package regime
+
+import (
+	_ "embed"
+	"encoding/binary"
+	"net/netip"
+	"strings"
+
+	"assent/internal/fault"
+
+	"github.com/oschwald/maxminddb-golang/v2"
+)
+
+// The tables are compiled by gen from IPFire location data (CC BY-SA 4.0, see
+// ATTRIBUTION.md). They are searched where they lie: nothing is read or built
+// at start.
+//
+//go:embed countries.v4.bin
+var builtIn4 string
+
+//go:embed countries.v6.bin
+var builtIn6 string
+
+// Prefix lengths at which addresses are masked and looked up.
+const (
+	bits4 = 24
+	bits6 = 48
+)
+
+// Countries finds the country of a masked network. It is safe for concurrent use.
+type Countries struct {
+	v4, v6 table
+	custom *maxminddb.Reader // nil: the built-in tables
+}
+
+// OpenCountries opens the tables that the binary carries or, with a path, a
+// file in MaxMind's MMDB format whose entries hold country.iso_code. A file that
+// cannot be read is a fault of kind Invalid.
+func OpenCountries(mmdbPath string) (*Countries, error) {
+	if mmdbPath == "" {
+		return &Countries{v4: openTable(builtIn4, "ASSENT4\n", 3), v6: openTable(builtIn6, "ASSENT6\n", 6)}, nil
+	}
+	r, err := maxminddb.Open(mmdbPath)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "The file given with --geoip cannot be read. Give a country database in MMDB format, or leave --geoip out to use the built-in table.")
+	}
+	return &Countries{custom: r}, nil
+}
+
+// Close lets go of an MMDB file.
+func (c *Countries) Close() error {
+	if c.custom == nil {
+		return nil
+	}
+	return c.custom.Close()
+}
+
+// Source says where the answers come from: "IPFire, 2026-06-25" or the MMDB
+// file's own type and date.
+func (c *Countries) Source() string {
+	if c.custom == nil {
+		return "IPFire, " + c.v4.date
+	}
+	return c.custom.Metadata.DatabaseType + ", " + c.custom.Metadata.BuildTime().UTC().Format("2006-01-02")
+}
+
+// Lookup returns the ISO 3166-1 alpha-2 code of a masked network, /24 or /48.
+// It is "" where the country is unknown, where the block holds several
+// countries, and for a network that is wider than the tables tell apart.
+func (c *Countries) Lookup(p netip.Prefix) string {
+	if !p.IsValid() {
+		return ""
+	}
+	addr, bits := p.Addr(), p.Bits()
+	if addr.Is4In6() {
+		addr, bits = addr.Unmap(), bits-96
+	}
+	narrowest := bits6
+	if addr.Is4() {
+		narrowest = bits4
+	}
+	if bits < narrowest {
+		return ""
+	}
+	// A narrower network is looked up as the block that would have been kept.
+	p, err := addr.WithZone("").Prefix(narrowest)
+	switch {
+	case err != nil:
+		return ""
+	case c.custom != nil:
+		return lookupCustom(c.custom, p)
+	case addr.Is4():
+		b := p.Addr().As4()
+		return c.v4.find(uint64(binary.BigEndian.Uint32(b[:]) >> 8))
+	}
+	b := p.Addr().As16()
+	return c.v6.find(binary.BigEndian.Uint64(b[:8]) >> 16)
+}
+
+// lookupCustom asks an MMDB for every entry inside the block: more than one
+// country is a contradiction.
+func lookupCustom(r *maxminddb.Reader, p netip.Prefix) string {
+	found := ""
+	for result := range r.NetworksWithin(p) {
+		var code string
+		if result.DecodePath(&code, "country", "iso_code") != nil {
+			return ""
+		}
+		if code = iso(code); code == "" || found != "" && found != code {
+			return ""
+		}
+		found = code
+	}
+	return found
+}
+
+func iso(code string) string {
+	if len(code) != 2 || code[0] < 'A' || code[0] > 'Z' || code[1] < 'A' || code[1] > 'Z' {
+		return ""
+	}
+	return code
+}
+
+// table is one compiled file: header, country codes, then entries of a block
+// number (big endian, width bytes) and one byte that names the country.
+type table struct {
+	date    string
+	codes   string // two letters each
+	entries string
+	width   int
+	count   int
+}
+
+func openTable(file, magic string, width int) table {
+	rest, ok := strings.CutPrefix(file, magic)
+	if !ok || len(rest) < 11 {
+		panic("regime: the embedded country table is damaged; run make geoip")
+	}
+	t := table{date: rest[:10], width: width}
+	n := 2 * int(rest[10])
+	t.codes, t.entries = rest[11:11+n], rest[11+n:]
+	t.count = len(t.entries) / (width + 1)
+	return t
+}
+
+func (t *table) block(i int) (n uint64) {
+	at := i * (t.width + 1)
+	for _, c := range []byte(t.entries[at : at+t.width]) {
+		n = n<<8 | uint64(c)
+	}
+	return n
+}
+
+// find returns the country of the last entry at or before block.
+func (t *table) find(block uint64) string {
+	low, high := 0, t.count // the entry sought is in [low-1, high)
+	for low < high {
+		middle := int(uint(low+high) >> 1)
+		if t.block(middle) <= block {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	if low == 0 {
+		return ""
+	}
+	place := int(t.entries[low*(t.width+1)-1])
+	if place == 0 {
+		return ""
+	}
+	return t.codes[2*place-2 : 2*place]
+}

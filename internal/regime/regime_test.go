@@ -1,0 +1,272 @@
+package regime
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"assent/internal/fault"
+)
+
+func builtIn(t testing.TB) *Countries {
+	t.Helper()
+	c, err := OpenCountries("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestKnownNetworks(t *testing.T) {
+	c := builtIn(t)
+	for _, row := range []struct{ name, prefix, want string }{
+		{"a German university", "129.187.0.0/24", "DE"},
+		{"a French provider", "212.27.48.0/24", "FR"},
+		{"a Swiss university", "129.132.19.0/24", "CH"},
+		{"a Japanese network", "202.232.2.0/24", "JP"},
+		{"a Brazilian network", "200.160.2.0/24", "BR"},
+		{"a German network, IPv6", "2001:4ca0::/48", "DE"},
+		{"a Japanese network, IPv6", "2001:200:1::/48", "JP"},
+		{"a network that is reserved for documentation", "192.0.2.0/24", ""},
+		{"the same in IPv6", "2001:db8::/48", ""},
+		{"loopback", "127.0.0.0/24", ""},
+		{"a private network", "192.168.1.0/24", ""},
+		{"link-local", "fe80::/48", ""},
+		{"the first block", "0.0.0.0/24", ""},
+		{"the last block", "255.255.255.0/24", ""},
+		{"the last block of IPv6", "ffff:ffff:ffff::/48", ""},
+		{"an address is looked up as its block", "129.187.0.77/32", "DE"},
+		{"a mapped address is IPv4", "::ffff:129.187.0.77/128", "DE"},
+		{"a network that is too wide", "129.187.0.0/16", ""},
+		{"an IPv6 network that is too wide", "2001:4ca0::/32", ""},
+	} {
+		if got := c.Lookup(netip.MustParsePrefix(row.prefix)); got != row.want {
+			t.Errorf("%s: %s is %q, want %q", row.name, row.prefix, got, row.want)
+		}
+	}
+	if got := c.Lookup(netip.Prefix{}); got != "" {
+		t.Errorf("no network: %q", got)
+	}
+	if !regexp.MustCompile(`^IPFire, 20\d\d-\d\d-\d\d$`).MatchString(c.Source()) {
+		t.Errorf("source = %q", c.Source())
+	}
+}
+
+func TestTablesAreSortedAndSmall(t *testing.T) {
+	if n := len(builtIn4) + len(builtIn6); n > 3<<20 {
+		t.Errorf("the tables have %d bytes, more than 3 MB", n)
+	}
+	c := builtIn(t)
+	for name, table := range map[string]table{"v4": c.v4, "v6": c.v6} {
+		if table.count < 100_000 || len(table.entries)%(table.width+1) != 0 || table.block(0) != 0 {
+			t.Errorf("%s: %d entries in %d bytes, the first at %d", name, table.count, len(table.entries), table.block(0))
+		}
+		for i := 1; i < table.count; i++ {
+			if table.block(i) <= table.block(i-1) {
+				t.Fatalf("%s: entry %d is not behind the one before", name, i)
+			}
+			if place := int(table.entries[(i+1)*(table.width+1)-1]); 2*place > len(table.codes) {
+				t.Fatalf("%s: entry %d names country %d of %d", name, i, place, len(table.codes)/2)
+			}
+		}
+	}
+}
+
+func TestRegimeFor(t *testing.T) {
+	for _, row := range []struct{ name, country, site, want string }{
+		{"a known country has the site's regime", "US", OptOut, OptOut},
+		{"a notice suffices where the site says so", "US", NoticeOnly, NoticeOnly},
+		{"an unknown country has the strictest", "", OptOut, OptIn},
+		{"a code that is none has the strictest", "??", NoticeOnly, OptIn},
+		{"an unknown regime is the strictest", "US", "whatever", OptIn},
+		{"opt-in stays", "US", OptIn, OptIn},
+	} {
+		if got := RegimeFor(row.country, row.site); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+}
+
+// TestOwnDatabase reads a small MMDB made here, from the format's specification:
+// 203.0.113.0/24 is DE, 198.51.100.0/25 FR and the other half BE,
+// 192.0.2.0/24 has no country, 2001:db8:1::/48 is JP.
+func TestOwnDatabase(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "own.mmdb")
+	w := &mmdb{nodes: [][2]int{{-1, -1}}}
+	for prefix, code := range map[string]string{
+		"203.0.113.0/24": "DE", "198.51.100.0/25": "FR", "198.51.100.128/25": "BE",
+		"192.0.2.0/24": "", "2001:db8:1::/48": "JP",
+	} {
+		w.insert(netip.MustParsePrefix(prefix), code)
+	}
+	if err := os.WriteFile(file, w.bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := OpenCountries(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, row := range []struct{ name, prefix, want string }{
+		{"a whole block", "203.0.113.0/24", "DE"},
+		{"an IPv6 block", "2001:db8:1::/48", "JP"},
+		{"two countries in a block", "198.51.100.0/24", ""},
+		{"an entry without a country", "192.0.2.0/24", ""},
+		{"a block that is not listed", "192.0.3.0/24", ""},
+	} {
+		if got := c.Lookup(netip.MustParsePrefix(row.prefix)); got != row.want {
+			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+	if c.Source() != "test-country, 2026-01-01" {
+		t.Errorf("source = %q", c.Source())
+	}
+}
+
+func TestOwnDatabaseThatCannotBeRead(t *testing.T) {
+	damaged := filepath.Join(t.TempDir(), "x.mmdb")
+	if err := os.WriteFile(damaged, bytes.Repeat([]byte("x"), 4096), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{damaged, filepath.Join(t.TempDir(), "missing")} {
+		if _, err := OpenCountries(path); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("error = %v", err)
+		}
+	}
+}
+
+func FuzzLookup(f *testing.F) {
+	f.Add([]byte{129, 187, 0, 1}, 24)
+	f.Add(netip.MustParseAddr("2001:4ca0::1").AsSlice(), 48)
+	f.Add(netip.MustParseAddr("::ffff:1.2.3.4").AsSlice(), 128)
+	c, err := OpenCountries("")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, bits int) {
+		addr, ok := netip.AddrFromSlice(b)
+		if !ok {
+			return
+		}
+		p := netip.PrefixFrom(addr, bits)
+		if got := c.Lookup(p); got != "" && iso(got) == "" {
+			t.Fatalf("Lookup(%v) = %q", p, got)
+		}
+	})
+}
+
+func BenchmarkLookup(b *testing.B) {
+	c := builtIn(b)
+	for name, p := range map[string]netip.Prefix{"v4": netip.MustParsePrefix("129.187.0.0/24"), "v6": netip.MustParsePrefix("2001:4ca0::/48")} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if c.Lookup(p) != "DE" {
+					b.Fatal("not found")
+				}
+			}
+		})
+	}
+}
+
+// mmdb writes the smallest MMDB (format 2.0) that a country table can be:
+// records of 24 bits, IPv4 below ::/96.
+type mmdb struct {
+	nodes [][2]int // >= 0: node; -1: nothing; <= -2: data entry -2-n
+	data  bytes.Buffer
+	at    []int // offset of each data entry
+}
+
+func (w *mmdb) insert(p netip.Prefix, code string) {
+	var bits [16]byte
+	length := p.Bits()
+	if p.Addr().Is4() {
+		a := p.Addr().As4()
+		copy(bits[12:], a[:])
+		length += 96
+	} else {
+		bits = p.Addr().As16()
+	}
+	w.at = append(w.at, w.data.Len())
+	if code == "" {
+		w.data.WriteByte(7 << 5) // an empty map
+	} else {
+		w.data.WriteByte(7<<5 | 1)
+		w.text("country")
+		w.data.WriteByte(7<<5 | 1)
+		w.text("iso_code")
+		w.text(code)
+	}
+	node := 0
+	for i := range length {
+		side := int(bits[i/8] >> (7 - i%8) & 1)
+		if i == length-1 {
+			w.nodes[node][side] = -1 - len(w.at)
+			return
+		}
+		if w.nodes[node][side] < 0 {
+			w.nodes = append(w.nodes, [2]int{-1, -1})
+			w.nodes[node][side] = len(w.nodes) - 1
+		}
+		node = w.nodes[node][side]
+	}
+}
+
+func (w *mmdb) text(s string) {
+	w.data.WriteByte(2<<5 | byte(len(s)))
+	w.data.WriteString(s)
+}
+
+func (w *mmdb) bytes() []byte {
+	var out bytes.Buffer
+	for _, n := range w.nodes {
+		for _, record := range n {
+			value := record
+			switch {
+			case record == -1:
+				value = len(w.nodes)
+			case record < -1:
+				value = len(w.nodes) + 16 + w.at[-2-record]
+			}
+			out.Write([]byte{byte(value >> 16), byte(value >> 8), byte(value)})
+		}
+	}
+	out.Write(make([]byte, 16))
+	out.Write(w.data.Bytes())
+	out.WriteString("\xab\xcd\xefMaxMind.com")
+	number := func(kind byte, size int, value uint64) []byte {
+		var b [8]byte
+		binary.BigEndian.PutUint64(b[:], value)
+		head := []byte{kind<<5 | byte(size)}
+		if kind > 7 {
+			head = []byte{byte(size), kind - 7}
+		}
+		return append(head, b[8-size:]...)
+	}
+	w.data.Reset()
+	w.data.WriteByte(7<<5 | 9)
+	for _, m := range []struct {
+		key   string
+		value []byte
+	}{
+		{"binary_format_major_version", number(5, 2, 2)},
+		{"binary_format_minor_version", number(5, 2, 0)},
+		{"build_epoch", number(9, 8, 1767225600)}, // 2026-01-01
+		{"ip_version", number(5, 2, 6)},
+		{"node_count", number(6, 4, uint64(len(w.nodes)))},
+		{"record_size", number(5, 2, 24)},
+		{"description", []byte{7 << 5}},
+		{"languages", []byte{0, 11 - 7}},
+	} {
+		w.text(m.key)
+		w.data.Write(m.value)
+	}
+	w.text("database_type")
+	w.text("test-country")
+	out.Write(w.data.Bytes())
+	return out.Bytes()
+}
