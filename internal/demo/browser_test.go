@@ -31,6 +31,14 @@ func TestWithoutAConsentToolEverythingLeaks(t *testing.T) {
 	// The advertiser knows this browser again by its own cookie, on the second page.
 	browsertest.Wait(t, ctx, `document.querySelector('[data-party="advertising"] .cookie')?.textContent.includes('sample_ads_uid')`)
 	browsertest.Wait(t, ctx, `document.querySelector('#panel-views li b').textContent !== 'nothing'`)
+	// The beacon of the page that was left is told of that page, not of this one.
+	browsertest.Until(t, "the first page's last beacon", func() bool {
+		sent := d.Views()[1].Received["analytics"]
+		return len(sent) == 4 && sent[3].Path == "/collect"
+	})
+	if first := d.Views()[0].Received["analytics"][0].Path; first != "/a.js" {
+		t.Errorf("the second page view starts with %s", first)
+	}
 	browsertest.Shot(t, ctx, "demo-leak-product")
 }
 

@@ -19,7 +19,8 @@ type View struct {
 	Without bool      `json:"without"` // the page was served without the tag
 	// Received is by third party (analytics, advertising, video, fonts), in
 	// order of arrival. A request belongs to the page view that was newest when
-	// it arrived: the third parties are not told which page view they serve.
+	// it arrived, unless it names a page load that was seen before: the beacon
+	// that a page sends when it is left comes after the next page was asked for.
 	Received map[string][]Request `json:"received"`
 }
 
@@ -30,6 +31,8 @@ type Request struct {
 	Path   string    `json:"path"`
 	Told   []string  `json:"told"`   // names of the values in query and body
 	Cookie []string  `json:"cookie"` // names of its own cookies that the browser sent
+
+	load string // the third party's own ID of the page load, or ""
 }
 
 // What the journal keeps at most, so that a demo left open stays small.
@@ -86,11 +89,21 @@ func (j *journal) note(party string, r Request) {
 	if len(j.views) == 0 {
 		return // somebody called a third party by hand
 	}
-	v := j.views[len(j.views)-1]
+	v := j.viewOf(party, r.load)
 	if len(v.Received[party]) < requestsKept {
 		v.Received[party] = append(v.Received[party], r)
 	}
 	j.wake()
+}
+
+// viewOf must be called with mu held and at least one view.
+func (j *journal) viewOf(party, load string) *View {
+	for _, v := range slices.Backward(j.views) {
+		if load != "" && slices.ContainsFunc(v.Received[party], func(r Request) bool { return r.load == load }) {
+			return v
+		}
+	}
+	return j.views[len(j.views)-1]
 }
 
 // wake must be called with mu held.
@@ -127,9 +140,10 @@ func (j *journal) watch(p party) http.Handler {
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
+			names, load := told(r, body)
 			j.note(p.key, Request{
 				Time: time.Now(), Method: r.Method, Path: r.URL.Path,
-				Told: told(r, body), Cookie: p.own(r.Cookies()),
+				Told: names, Cookie: p.own(r.Cookies()), load: load,
 			})
 		}
 		p.handler.ServeHTTP(w, r)
@@ -148,18 +162,24 @@ func (p party) own(cookies []*http.Cookie) []string {
 	return names
 }
 
-// told lists the names of what a request carries, sorted and without repeats.
-func told(r *http.Request, body []byte) []string {
-	names := []string{}
-	for name := range r.URL.Query() {
+// told lists the names of what a request carries, sorted and without repeats,
+// and the page load that it names.
+func told(r *http.Request, body []byte) (names []string, load string) {
+	names = []string{}
+	query := r.URL.Query()
+	for name := range query {
 		names = append(names, name)
 	}
+	load = query.Get("load")
 	var fields map[string]any
 	if strings.HasPrefix(strings.TrimSpace(string(body)), "{") && json.Unmarshal(body, &fields) == nil {
-		for name := range fields {
+		for name, v := range fields {
 			names = append(names, name)
+			if s, ok := v.(string); ok && name == "load" {
+				load = s
+			}
 		}
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return slices.Compact(names), load
 }

@@ -10,13 +10,14 @@
     document.cookie = `${name}=${value}; path=/; max-age=${seconds}; samesite=lax`;
     return value;
   };
+  const load = random(); // one page load: ties the last beacon to the first request
   const visitor = keep('_sa_visitor', 395 * 86400);
   const session = keep('_sa_session', 1800);
   localStorage.setItem('sa_first_seen', localStorage.getItem('sa_first_seen') || new Date().toISOString());
   sessionStorage.setItem('sa_pages', String(Number(sessionStorage.getItem('sa_pages') || 0) + 1));
 
   const facts = (event) => ({
-    event, visitor, session, page: location.href, referrer: document.referrer, title: document.title,
+    event, visitor, session, load, page: location.href, referrer: document.referrer, title: document.title,
     screen: `${screen.width}x${screen.height}`, language: navigator.language,
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
   });
@@ -26,15 +27,15 @@
   }).catch(() => {});
 
   send('page_view');
-  new Image().src = `${server}/pixel.gif?visitor=${visitor}&page=${encodeURIComponent(location.pathname)}`;
+  new Image().src = `${server}/pixel.gif?visitor=${visitor}&load=${load}&page=${encodeURIComponent(location.pathname)}`;
   for (const event of queue) send(event);
   window.sampleAnalytics = { queue: { push: send }, visitor };
 
   addEventListener('click', (e) => {
     const link = e.target instanceof Element && e.target.closest('[data-product]');
-    if (link) navigator.sendBeacon(server + '/collect', JSON.stringify({ event: 'product_click', visitor, product: link.dataset.product }));
+    if (link) navigator.sendBeacon(server + '/collect', JSON.stringify({ event: 'product_click', visitor, load, product: link.dataset.product }));
   });
   addEventListener('pagehide', () => {
-    navigator.sendBeacon(server + '/collect', JSON.stringify({ event: 'leave', visitor, seconds: Math.round(performance.now() / 1000) }));
+    navigator.sendBeacon(server + '/collect', JSON.stringify({ event: 'leave', visitor, load, seconds: Math.round(performance.now() / 1000) }));
   });
 })();
