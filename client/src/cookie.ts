@@ -1,0 +1,87 @@
+// The stored choice as text, for the cookie and for its copy in local storage:
+//
+//   1.<consent ID>.<record ID>.<version>.<time>.<action>.<categories>.<services>
+//
+// IDs are 32 hex digits, the version is the first 32 hex digits of the notice
+// version, the time is Unix milliseconds in base 36. A list holds granted keys and
+// refused ones with a "!", joined by "~"; it may be empty. Every character may
+// stand in a cookie (RFC 6265, section 4.1.1). internal/consent has the Go twin;
+// client/testdata/cookie.json drives both.
+import { VERSION_LENGTH, type Action, type Choice, type Flags } from "./decision";
+
+/** Longer values are not ours: browsers cap a cookie at 4096 bytes. */
+export const MAX_LENGTH = 3800;
+
+/** Later than year 5000; a time beyond it is nonsense. */
+const MAX_TIME = 1e14;
+
+const ACTIONS: readonly Action[] = ["accept_all", "accept_necessary", "save", "withdraw", "signal"];
+const UUID = /^[0-9a-f]{32}$/;
+const VERSION = new RegExp(`^[0-9a-f]{${VERSION_LENGTH}}$`);
+const TIME = /^[1-9a-z][0-9a-z]{0,9}$/;
+const KEY = /^[a-z0-9][a-z0-9-]{0,62}$/;
+
+/** One cookie per site, so that two sites under one domain do not meet. */
+export function cookieName(site: string): string {
+  return "assent_" + site;
+}
+
+export function encode(choice: Choice): string {
+  return [
+    1,
+    choice.consentId.replace(/-/g, ""),
+    choice.recordId.replace(/-/g, ""),
+    choice.version,
+    choice.time.toString(36),
+    choice.action,
+    list(choice.categories),
+    list(choice.services),
+  ].join(".");
+}
+
+/** Reads what a stranger may have written; anything but the exact format is null. */
+export function decode(text: string): Choice | null {
+  const part = text.length > MAX_LENGTH ? [] : text.split(".");
+  const [format, consent, record, version, at, action, categories, services] = part;
+  if (part.length !== 8 || format !== "1") return null;
+  if (!UUID.test(consent!) || !UUID.test(record!) || !VERSION.test(version!) || !TIME.test(at!)) return null;
+  const time = parseInt(at!, 36);
+  const known = ACTIONS.find((a) => a === action);
+  const chosen = flags(categories!);
+  const overrides = flags(services!);
+  if (!known || !chosen || !overrides || time > MAX_TIME) return null;
+  return {
+    consentId: dashed(consent!),
+    recordId: dashed(record!),
+    version: version!,
+    time,
+    action: known,
+    categories: chosen,
+    services: overrides,
+  };
+}
+
+function list(values: Flags): string {
+  return Object.keys(values)
+    .sort()
+    .map((key) => (values[key] ? key : "!" + key))
+    .join("~");
+}
+
+function flags(text: string): Flags | null {
+  const values: Record<string, boolean> = {};
+  if (!text) return values;
+  let last = "";
+  for (const item of text.split("~")) {
+    const key = item[0] === "!" ? item.slice(1) : item;
+    // Sorted and without repeats, so that a choice has one spelling.
+    if (!KEY.test(key) || key <= last) return null;
+    values[key] = key === item;
+    last = key;
+  }
+  return values;
+}
+
+function dashed(hex: string): string {
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}

@@ -1,0 +1,125 @@
+// Which choice is in force, and what it allows. No DOM, no clock of its own.
+import { NECESSARY, type Config } from "./config";
+
+export type Action = "accept_all" | "accept_necessary" | "save" | "withdraw" | "signal";
+export type Status = "accepted_all" | "accepted_partially" | "accepted_necessary";
+export type Flags = Readonly<Record<string, boolean>>;
+
+/** What a visitor decided, without the when and the who. */
+export interface Selection {
+  /** Every category but necessary. */
+  readonly categories: Flags;
+  /** Only the services that differ from their category. */
+  readonly services: Flags;
+}
+
+export interface Choice extends Selection {
+  readonly consentId: string;
+  readonly recordId: string;
+  /** First VERSION_LENGTH characters of the notice version. */
+  readonly version: string;
+  /** Unix milliseconds by the visitor's clock. */
+  readonly time: number;
+  readonly action: Action;
+}
+
+/** The stored choice names its version by this many hex characters (128 bits). */
+export const VERSION_LENGTH = 32;
+
+const DAY = 86_400_000;
+
+export type Verdict =
+  | { readonly state: "stored"; readonly choice: Choice }
+  | { readonly state: "signal" }
+  | { readonly state: "ask"; readonly why: "none" | "outdated" | "expired" | "future" };
+
+/**
+ * Decides which choice is in force. A clock that was set back by more than a day
+ * makes a choice look as if it came from the future; it is not trusted, because
+ * it would never expire.
+ */
+export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Verdict {
+  const why = stored ? refusal(config, stored, now) : "none";
+  if (stored && !why) return { state: "stored", choice: stored };
+  if (gpc && config.regime !== "notice-only") return { state: "signal" };
+  return { state: "ask", why: why || "none" };
+}
+
+function refusal(config: Config, choice: Choice, now: number): "" | "outdated" | "expired" | "future" {
+  if (choice.time > now + DAY) return "future";
+  if (now - choice.time > config.choice_days * DAY) return "expired";
+  if (choice.version !== config.version.slice(0, VERSION_LENGTH)) return "outdated";
+  return "";
+}
+
+/** What holds before a visitor has decided. */
+export function preset(config: Config): Selection {
+  return uniform(config, config.regime !== "opt-in");
+}
+
+/** Everything granted, or everything refused. */
+export function uniform(config: Config, value: boolean): Selection {
+  return { categories: Object.fromEntries(optional(config).map((key) => [key, value])), services: {} };
+}
+
+function optional(config: Config): readonly string[] {
+  return config.categories.filter((key) => key !== NECESSARY);
+}
+
+/** Completes and trims a partial selection: unknown keys go, missing ones keep their value in base. */
+export function complete(config: Config, base: Selection, categories: Flags, services: Flags): Selection {
+  const chosen: Record<string, boolean> = {};
+  for (const key of optional(config)) chosen[key] = own(categories, key) ?? own(base.categories, key) ?? false;
+  const overrides: Record<string, boolean> = {};
+  for (const { key, category } of config.services) {
+    if (category === NECESSARY) continue;
+    // A category that is named decides for its services, unless they are named too.
+    const value = own(services, key) ?? (own(categories, category) === undefined ? own(base.services, key) : undefined);
+    if (value !== undefined && value !== chosen[category]) overrides[key] = value;
+  }
+  return { categories: chosen, services: overrides };
+}
+
+function own(flags: Flags, key: string): boolean | undefined {
+  return Object.prototype.hasOwnProperty.call(flags, key) ? flags[key] === true : undefined;
+}
+
+/** Whether a category or a service is granted; undefined when the notice has no such key. */
+export function granted(config: Config, selection: Selection, key: string): boolean | undefined {
+  const service = config.services.find((s) => s.key === key);
+  const category = service ? service.category : key;
+  if (!config.categories.includes(category)) return undefined;
+  if (category === NECESSARY) return true;
+  return (service && own(selection.services, key)) ?? own(selection.categories, category) ?? false;
+}
+
+/** Every service outside necessary with its value. */
+export function everyService(config: Config, selection: Selection): Record<string, boolean> {
+  const all: Record<string, boolean> = {};
+  for (const { key, category } of config.services) {
+    if (category !== NECESSARY) all[key] = granted(config, selection, key) === true;
+  }
+  return all;
+}
+
+/** The status as the server derives it: explicit values of categories and services together. */
+export function statusOf(config: Config, selection: Selection): Status {
+  const values = [
+    ...optional(config).map((key) => granted(config, selection, key) === true),
+    ...Object.values(everyService(config, selection)),
+  ];
+  if (!values.includes(true)) return "accepted_necessary";
+  return values.includes(false) ? "accepted_partially" : "accepted_all";
+}
+
+/** Whether after grants something that before did not. */
+export function grantsMore(config: Config, before: Selection, after: Selection): boolean {
+  return [...config.categories, ...config.services.map((s) => s.key)].some(
+    (key) => granted(config, after, key) && !granted(config, before, key),
+  );
+}
+
+/** What a third party or a name that no service declares gets. */
+export function undeclared(config: Config, selection: Selection): boolean {
+  return config.undeclared === "with_all" && statusOf(config, selection) === "accepted_all";
+}

@@ -1,0 +1,32 @@
+// The first layer: accept, refuse with the same weight, choose.
+import type { Texts } from "../config";
+import { uniform } from "../decision";
+import { button, h, link } from "./dom";
+import type { Desk } from "./ui";
+
+export function firstLayer(desk: Desk, texts: Texts, choose: () => void): HTMLElement {
+  const { config } = desk;
+  const centre = config.layout.placement === "centre";
+  const policy = link(config.policy_url, texts.policy);
+  const layer = h(
+    centre ? "dialog" : "section",
+    { class: "banner " + config.layout.placement, "aria-labelledby": "title", part: "banner" },
+    h(
+      "div",
+      { class: "text" },
+      config.controller !== "" && h("p", { class: "who" }, config.controller),
+      h("h2", { id: "title" }, texts.title),
+      h("p", {}, texts.body, policy && " ", policy),
+    ),
+    h(
+      "div",
+      { class: "actions" },
+      button("main refuse", texts.refuse_all, () => desk.decide("accept_necessary", uniform(config, false), "banner")),
+      button("main accept", texts.accept_all, () => desk.decide("accept_all", uniform(config, true), "banner")),
+      button("plain choose", texts.choose, choose),
+    ),
+  );
+  // A question that waits for an answer is not closed by Esc.
+  if (centre) layer.addEventListener("cancel", (event) => event.preventDefault());
+  return layer;
+}

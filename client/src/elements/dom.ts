@@ -1,0 +1,26 @@
+// Elements from words. Text only ever becomes a text node.
+
+type Attributes = Readonly<Record<string, string | boolean | ((event: Event) => void)>>;
+
+export function h<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  attributes: Attributes = {},
+  ...children: (Node | string | false)[]
+): HTMLElementTagNameMap[K] {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.filter((child): child is Node | string => child !== false));
+  return element;
+}
+
+export function button(className: string, label: string, click: () => void): HTMLButtonElement {
+  return h("button", { type: "button", class: className, click }, label);
+}
+
+/** A link that opens beside the page; false without an address on the web. */
+export function link(address: string, label: string): HTMLAnchorElement | false {
+  return /^https?:\/\//i.test(address) && h("a", { href: address, target: "_blank", rel: "noopener" }, label);
+}

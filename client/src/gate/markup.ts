@@ -1,0 +1,73 @@
+// Elements that wait for a choice: <script type="text/plain" data-assent="…">,
+// <iframe data-src="…" data-assent="…"> and their like.
+import { redirectWrites, writes } from "./write";
+
+const SELECTOR = "[data-assent]";
+/** Attributes that an element may keep back as data-…. */
+const HELD = ["src", "srcset", "href", "data", "poster"];
+
+export class Markup {
+  private readonly _allowed: (key: string) => boolean;
+  private readonly _nonce: string;
+  private readonly _done = new WeakSet<Element>();
+  /** Scripts run in the order in which they stand. */
+  private _chain: Promise<void> = Promise.resolve();
+
+  constructor(allowed: (key: string) => boolean, nonce: string) {
+    this._allowed = allowed;
+    this._nonce = nonce;
+    new MutationObserver(() => this.release()).observe(document, { childList: true, subtree: true });
+    document.addEventListener("DOMContentLoaded", () => this.release());
+  }
+
+  /** Releases every element whose keys are all allowed. */
+  release(): void {
+    for (const element of document.querySelectorAll<HTMLElement>(SELECTOR)) {
+      if (this._done.has(element)) continue;
+      const keys = (element.dataset["assent"] ?? "").split(/\s+/).filter(Boolean);
+      if (!keys.length || !keys.every(this._allowed)) continue;
+      if (element instanceof HTMLScriptElement) {
+        // The parser may still be reading the text of the last script.
+        if (document.readyState === "loading" && !element.nextSibling && !element.src && !element.dataset["src"]) return;
+        this._done.add(element);
+        this._script(element);
+      } else {
+        this._done.add(element);
+        for (const name of HELD) {
+          const value = element.getAttribute("data-" + name);
+          if (value !== null) element.setAttribute(name, value);
+        }
+      }
+    }
+  }
+
+  private _script(inert: HTMLScriptElement): void {
+    const live = document.createElement("script");
+    for (const { name, value } of inert.attributes) {
+      if (!/^(type|nonce|data-(assent|type|src))$/.test(name)) live.setAttribute(name, value);
+    }
+    const type = inert.dataset["type"];
+    if (type) live.type = type;
+    const source = inert.dataset["src"];
+    if (source) live.src = source;
+    live.nonce = inert.nonce || this._nonce;
+    live.text = inert.text;
+    // A dynamic script is async unless told otherwise.
+    live.async = inert.hasAttribute("async");
+    redirectWrites(live);
+    if (live.async || type === "module") {
+      inert.replaceWith(live);
+      return;
+    }
+    this._chain = this._chain.then(
+      () =>
+        new Promise<void>((next) => {
+          if (live.src) live.onload = live.onerror = () => next();
+          inert.replaceWith(live);
+          if (live.src) return;
+          writes(live);
+          next();
+        }),
+    );
+  }
+}

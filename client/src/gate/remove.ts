@@ -1,0 +1,58 @@
+// Removes what refused services have left behind, as far as a page can: cookies
+// with HttpOnly and other origins' storage are out of its reach.
+import type { Kind, Service } from "../config";
+import { parents } from "../hosts";
+import { local, session } from "../storage";
+import { matches } from "../trackers";
+
+/** Removes everything that refused(kind, name) says, and the databases of the services. */
+export function sweep(refused: (kind: Kind, name: string) => boolean): void {
+  for (const pair of document.cookie.split("; ")) {
+    const name = pair.split("=", 1)[0]!;
+    if (pair && refused("cookie", name)) expire(name);
+  }
+  clear(local(), (name) => refused("local_storage", name));
+  clear(session(), (name) => refused("session_storage", name));
+}
+
+function clear(storage: Storage | undefined, refused: (name: string) => boolean): void {
+  if (storage) Object.keys(storage).filter(refused).forEach((name) => storage.removeItem(name));
+}
+
+/** A cookie is only removed by the domain, path and partition that it was set with, and a page cannot read those. */
+function expire(name: string): void {
+  const domains = ["", location.hostname, ...parents(location.hostname)];
+  const secure = location.protocol === "https:" ? ["; Secure", "; Secure; Partitioned"] : [""];
+  for (const domain of domains) {
+    for (const path of paths()) {
+      for (const flags of secure) {
+        document.cookie = `${name}=; Max-Age=0; Path=${path}${domain && "; Domain=" + domain}${flags}`;
+      }
+    }
+  }
+}
+
+/** "/", "/a", "/a/", "/a/b" … of the page's own path. */
+function paths(): string[] {
+  const all = ["/"];
+  let path = "";
+  for (const part of location.pathname.split("/").filter(Boolean).slice(0, 8)) {
+    path += "/" + part;
+    all.push(path, path + "/");
+  }
+  return all;
+}
+
+/** Deletes the databases that the services declare. */
+export async function dropDatabases(services: readonly Service[]): Promise<void> {
+  const patterns = services.flatMap((s) => s.trackers.filter(([kind]) => kind === "indexed_db").map(([, name]) => name));
+  if (!patterns.length) return;
+  try {
+    const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
+    for (const name of [...known, ...patterns.filter((p) => !p.includes("*"))]) {
+      if (patterns.some((pattern) => matches(pattern, name))) indexedDB.deleteDatabase(name);
+    }
+  } catch {
+    // The browser refuses databases here, so there are none.
+  }
+}

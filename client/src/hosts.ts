@@ -1,0 +1,29 @@
+// Which hosts belong to the site. No DOM.
+
+const ADDRESS = /^(\d+\.){3}\d+$|^\[/;
+
+/** An IP address or a single name: cookies cannot be scoped to it, and it has no subdomains. */
+export function isBare(host: string): boolean {
+  return ADDRESS.test(host) || !host.includes(".");
+}
+
+/** Whether host (without port) is domain or lies under it. */
+export function within(host: string, domain: string): boolean {
+  return host === domain || (!ADDRESS.test(domain) && host.endsWith("." + domain));
+}
+
+/** The Domain attribute for a page's host, or "" for a host-only cookie: the longest of the site's domains. */
+export function cookieDomain(domains: readonly string[], host: string): string {
+  let best = "";
+  for (const domain of domains) {
+    if (within(host, domain) && domain.length > best.length) best = domain;
+  }
+  return isBare(best) ? "" : best;
+}
+
+/** host and every domain above it, the widest last: a.b.example, b.example. */
+export function parents(host: string): string[] {
+  if (isBare(host)) return [];
+  const labels = host.split(".");
+  return labels.slice(1).map((_, i) => labels.slice(i).join("."));
+}

@@ -1,0 +1,103 @@
+// The queue of decisions that the register has not confirmed. Each has a key of
+// its own in local storage, so that two tabs cannot overwrite each other's; they
+// may both send it, which the record ID makes harmless.
+import { delay, parseEntry, settled, type Entry } from "./backoff";
+import { local } from "./storage";
+
+/** How long a tab that sends keeps others away from an entry, in milliseconds. */
+const CLAIM = 15_000;
+
+export class Queue {
+  private readonly _prefix: string;
+  private readonly _url: string;
+  /** Stands in where the browser refuses local storage. */
+  private readonly _memory = new Map<string, string>();
+  private _timer = 0;
+  private _running: Promise<void> | undefined;
+
+  constructor(site: string, origin: string) {
+    this._prefix = "assent_queue_" + site + "_";
+    this._url = origin + "/v1/consents";
+    addEventListener("online", () => void this.flush(true));
+  }
+
+  /** Keeps the decision and sends it; resolves after the first try. */
+  add(recordId: string, body: string): Promise<void> {
+    this._put(this._prefix + recordId, { body, tries: 0, next: 0 });
+    return this.flush();
+  }
+
+  /** Whether the decision still waits. */
+  waits(recordId: string): boolean {
+    return this._get(this._prefix + recordId) !== null;
+  }
+
+  /** Sends what is due, oldest first; eager ignores the back-off. */
+  flush(eager = false): Promise<void> {
+    this._running = (this._running ?? Promise.resolve()).then(() => this._pass(eager));
+    return this._running;
+  }
+
+  private async _pass(eager: boolean): Promise<void> {
+    clearTimeout(this._timer);
+    // Record IDs grow with time, so sorting keeps a withdrawal behind its consent.
+    for (const key of this._keys().sort()) {
+      const entry = parseEntry(this._get(key));
+      if (!entry) {
+        this._remove(key);
+        continue;
+      }
+      const now = Date.now();
+      // A wait longer than any of ours comes from a clock that was wrong.
+      const wait = Math.min(entry.next - now, delay(entry.tries, 1));
+      if (wait > 0 && !eager) return this._later(wait);
+      this._put(key, { ...entry, next: now + CLAIM });
+      const status = await this._post(entry.body);
+      if (!settled(status)) {
+        const pause = Math.round(delay(entry.tries, Math.random()));
+        this._put(key, { body: entry.body, tries: entry.tries + 1, next: Date.now() + pause });
+        return this._later(pause);
+      }
+      if (status >= 400) console.warn(`Assent: the register refused this choice (${status}).`);
+      this._remove(key);
+    }
+  }
+
+  private _later(wait: number): void {
+    this._timer = window.setTimeout(() => void this.flush(), wait);
+  }
+
+  private async _post(body: string): Promise<number> {
+    try {
+      // text/plain needs no preflight; keepalive outlives the page.
+      const headers = { "Content-Type": "text/plain" };
+      const response = await fetch(this._url, { method: "POST", body, headers, keepalive: true, credentials: "omit" });
+      return response.status;
+    } catch {
+      return 0;
+    }
+  }
+
+  private _keys(): string[] {
+    const stored = Object.keys(local() ?? {}).filter((key) => key.startsWith(this._prefix));
+    return [...new Set([...stored, ...this._memory.keys()])];
+  }
+
+  private _get(key: string): string | null {
+    return local()?.getItem(key) ?? this._memory.get(key) ?? null;
+  }
+
+  private _put(key: string, entry: Entry): void {
+    const text = JSON.stringify(entry);
+    try {
+      local()!.setItem(key, text);
+    } catch {
+      this._memory.set(key, text);
+    }
+  }
+
+  private _remove(key: string): void {
+    local()?.removeItem(key);
+    this._memory.delete(key);
+  }
+}

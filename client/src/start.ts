@@ -1,0 +1,26 @@
+// The way in: once per page, whatever the page does with the tag.
+import { expose } from "./api";
+import { App, type Parts } from "./app";
+import type { Config } from "./config";
+
+export function start(config: Config, parts: Parts): void {
+  const current = document.currentScript;
+  const script =
+    current instanceof HTMLScriptElement
+      ? current
+      : document.querySelector<HTMLScriptElement>(`script[src*="/b/${config.site}.js"]`);
+  // An element with the ID "assent" has that name on window, too.
+  if (typeof window.assent?.allowed === "function") {
+    console.warn("Assent: the tag is on this page twice; the second one does nothing.");
+    return;
+  }
+  if (!script) {
+    console.warn("Assent: load the script with a plain script element.");
+    return;
+  }
+  if (parts.enforce && (document.scripts[0] !== script || script.async || script.defer)) {
+    console.warn("Assent: the tag must be the first script in the head, without async or defer, or others run before it.");
+  }
+  const app = new App(config, parts, script, new URL(script.src, location.href).origin);
+  Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)), enumerable: true });
+}

@@ -1,0 +1,38 @@
+// Which names a choice lets a page store. No DOM.
+import type { Config, Kind } from "./config";
+import { granted, undeclared, type Selection } from "./decision";
+
+/** Whether name matches a pattern, in which * stands for any run of characters. */
+export function matches(pattern: string, name: string): boolean {
+  const [head, ...rest] = pattern.split("*");
+  if (!rest.length) return name === pattern;
+  const tail = rest.pop()!;
+  if (!name.startsWith(head!) || name.length < head!.length + tail.length || !name.endsWith(tail)) return false;
+  // Between head and tail the first fit of each part is as good as any other.
+  let at = head!.length;
+  const end = name.length - tail.length;
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0 || found + part.length > end) return false;
+    at = found + part.length;
+  }
+  return true;
+}
+
+/** Whether a granted service, a refused one, or none declares the name. */
+export function declared(config: Config, selection: Selection, kind: Kind, name: string): boolean | undefined {
+  let answer: boolean | undefined;
+  for (const service of config.services) {
+    if (service.trackers.some(([k, pattern]) => k === kind && matches(pattern, name))) {
+      if (granted(config, selection, service.key)) return true;
+      answer = false;
+    }
+  }
+  return answer;
+}
+
+/** Whether the page may store under this name. strict: names that nobody declared follow the site's setting. */
+export function mayStore(config: Config, selection: Selection, kind: Kind, name: string, strict: boolean): boolean {
+  if (name.startsWith("assent_")) return true;
+  return declared(config, selection, kind, name) ?? (!strict || undeclared(config, selection));
+}

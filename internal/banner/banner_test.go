@@ -1,0 +1,136 @@
+package banner
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"strings"
+	"testing"
+
+	"assent/internal/fault"
+	"assent/internal/site"
+
+	"github.com/andybalholm/brotli"
+)
+
+const testVersion = "5f2c1d7e9a0b4c3d8e6f10213243546576879809a1b2c3d4e5f60718293a4b5c"
+
+// mustCompile compiles or ends the test.
+func mustCompile(t *testing.T, n *site.Notice) *site.Bundle {
+	t.Helper()
+	b, err := Compile(n, testVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// The bytes are the same on every machine; the bound moves only on purpose.
+func TestScriptOfADefaultSiteStaysSmall(t *testing.T) {
+	const bound = 10400
+	b := mustCompile(t, site.DefaultNotice("k3y", "Shop"))
+	t.Logf("plain %d, gzip %d, brotli %d bytes", len(b.Plain), len(b.Gzip), len(b.Brotli))
+	if len(b.Brotli) > bound {
+		t.Errorf("brotli = %d bytes, more than %d", len(b.Brotli), bound)
+	}
+}
+
+func TestCompressedFormsHoldThePlainOne(t *testing.T) {
+	b := mustCompile(t, site.DefaultNotice("k3y", "Shop"))
+	fromBrotli, err := io.ReadAll(brotli.NewReader(bytes.NewReader(b.Brotli)))
+	if err != nil || !bytes.Equal(fromBrotli, b.Plain) {
+		t.Errorf("brotli does not unpack to the plain script (%v)", err)
+	}
+	r, err := gzip.NewReader(bytes.NewReader(b.Gzip))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromGzip, err := io.ReadAll(r)
+	if err != nil || !bytes.Equal(fromGzip, b.Plain) {
+		t.Errorf("gzip does not unpack to the plain script (%v)", err)
+	}
+}
+
+func TestSameNoticeGivesSameBytesAndETag(t *testing.T) {
+	a, b := mustCompile(t, site.DefaultNotice("k3y", "Shop")), mustCompile(t, site.DefaultNotice("k3y", "Shop"))
+	if !bytes.Equal(a.Plain, b.Plain) || a.ETag != b.ETag || a.Build != BuildID() {
+		t.Error("two compilations of one notice differ")
+	}
+	if !strings.HasPrefix(a.ETag, `"`) || !strings.HasSuffix(a.ETag, `"`) {
+		t.Errorf("ETag %s is not quoted", a.ETag)
+	}
+	other := site.DefaultNotice("k3y", "Other shop")
+	if mustCompile(t, other).ETag == a.ETag {
+		t.Error("another notice has the same ETag")
+	}
+}
+
+func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
+	for name, row := range map[string]struct {
+		word   string
+		change func(*site.Notice)
+	}{
+		"policy":          {"Content-Security-Policy", func(n *site.Notice) { n.Enforcement.Policy = false }},
+		"storage hooks":   {"Storage.prototype", func(n *site.Notice) { n.Enforcement.Policy = false }},
+		"GPC":             {"globalPrivacyControl", func(n *site.Notice) { n.HonourGPC = false }},
+		"floating button": {"http://www.w3.org/2000/svg", func(n *site.Notice) { n.Layout.Floating = false }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := site.DefaultNotice("k3y", "Shop")
+			if !bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
+				t.Fatalf("the whole script lacks %q", row.word)
+			}
+			row.change(n)
+			if bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
+				t.Errorf("%q is in the script of a site without it", row.word)
+			}
+		})
+	}
+}
+
+func TestTextsCannotBreakOutOfTheScript(t *testing.T) {
+	n := site.DefaultNotice("k3y", "</script><script>alert(1)</script>")
+	texts := n.Texts["en"]
+	texts.Title = "a\u2028b\u2029c</SCRIPT x><!--\\\"'`${1}\x00"
+	n.Texts["en"] = texts
+	n.Controller.PolicyURL = "javascript:alert(1)"
+	n.Services = []site.Service{{Key: "v", Name: "</script>", Category: "analytics", Purpose: map[string]string{"en": "]]>"}, PolicyURL: "data:text/html,x"}}
+	compiled := mustCompile(t, n).Plain
+	preview, err := Preview(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range [][]byte{compiled, preview} {
+		lower := bytes.ToLower(script)
+		for _, bad := range []string{"</script", "<!--", "\u2028", "\u2029", "\x00", "javascript:alert", "data:text/html"} {
+			if bytes.Contains(lower, []byte(bad)) {
+				t.Errorf("the script holds %q", bad)
+			}
+		}
+		for _, c := range script {
+			if c >= 0x80 {
+				t.Fatalf("the script holds the byte %#x; it must read the same in every encoding", c)
+			}
+		}
+	}
+}
+
+func TestPatternsThatWouldEscapeTheirPlaceAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*site.Notice){
+		"a colour that ends the style rule": func(n *site.Notice) { n.Layout.Light.Text = "red}*{x:y" },
+		"a host that ends the directive":    func(n *site.Notice) { n.Domains = []string{"a.example; script-src *"} },
+		"a service host with a scheme": func(n *site.Notice) {
+			n.Services = []site.Service{{Key: "v", Category: "analytics", Hosts: []string{"https://x.example"}}}
+		},
+		"a site key with a path": func(n *site.Notice) { n.Site = "../x" },
+		"no language":            func(n *site.Notice) { n.Languages = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := site.DefaultNotice("k3y", "Shop")
+			change(n)
+			if _, err := Compile(n, testVersion); fault.KindOf(err) != fault.Unprocessed {
+				t.Errorf("err = %v, want a fault of kind Unprocessed", err)
+			}
+		})
+	}
+}
