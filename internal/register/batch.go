@@ -1,0 +1,198 @@
+package register
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"assent/internal/fault"
+	"assent/receipt"
+
+	"github.com/google/uuid"
+)
+
+// openLog is a log as a transaction of this process left it. The database is
+// the truth: an openLog serves again only while the stored row is the same.
+type openLog struct {
+	siteID     int64
+	origin     string
+	size       int64
+	checkpoint []byte
+	edge       *edge // ahead of size while a transaction runs
+	refused    error // why nothing may be appended
+}
+
+// batch is one transaction.
+type batch struct {
+	writer  *writer
+	ctx     context.Context
+	calls   []*call
+	answers []outcome          // by call
+	logs    map[int64]*openLog // of the sites in this batch that have one
+	fresh   []*call            // to be inserted, in the order of arrival
+}
+
+func (b *batch) run(tx *sql.Tx) error {
+	if err := b.openLogs(tx); err != nil {
+		return err
+	}
+	if err := b.sort(tx); err != nil || len(b.fresh) == 0 {
+		return err
+	}
+	if err := b.writer.sql.insert(b.ctx, tx, b.fresh); err != nil {
+		return err
+	}
+	return b.grow(tx)
+}
+
+// openLogs reads the rows of the batch's logs, in the order of their site IDs
+// so that two processes never wait for each other in a circle, and brings
+// their edges into memory where they are not yet, or not any more, right.
+func (b *batch) openLogs(tx *sql.Tx) error {
+	sites := make([]int64, 0, 4)
+	for _, c := range b.calls {
+		if len(sites) == 0 || sites[len(sites)-1] != c.entry.SiteID {
+			sites = append(sites, c.entry.SiteID)
+		}
+	}
+	slices.Sort(sites)
+	b.logs = make(map[int64]*openLog, 1)
+	for _, id := range slices.Compact(sites) {
+		row, err := b.writer.sql.log(b.ctx, tx, id)
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		known := b.writer.logs[id]
+		if known == nil || known.size != row.size || known.origin != row.origin || !bytes.Equal(known.checkpoint, row.checkpoint) {
+			known = row
+			err := b.load(tx, known)
+			switch {
+			case errors.Is(err, errDamaged):
+				known.refused = fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so nothing is added to it. The operator runs assent fsck, which says what is wrong.")
+			case err != nil:
+				return err
+			}
+			b.writer.keep(known)
+		}
+		b.logs[id] = known
+	}
+	return nil
+}
+
+// keep caches a log; some other goes when there are many.
+func (w *writer) keep(l *openLog) {
+	if len(w.logs) >= openLogs {
+		for id := range w.logs {
+			delete(w.logs, id)
+			break
+		}
+	}
+	w.logs[l.siteID] = l
+}
+
+// load reads the edge of a log and holds it against the signed checkpoint:
+// nothing is ever signed on top of a tree that is not the one signed before.
+func (b *batch) load(tx *sql.Tx, l *openLog) error {
+	edge, err := loadEdge(l.size, func(level, n int64) ([]byte, error) {
+		data, err := b.writer.sql.tile(b.ctx, tx, l.siteID, level, n)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("%w: tile %d of level %d is missing", errDamaged, n, level)
+		}
+		return data, err
+	})
+	if err != nil {
+		return err
+	}
+	vkey, err := verifierKey(l.origin, b.writer.key)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	c, err := receipt.OpenCheckpoint(l.checkpoint, vkey)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	root, err := edge.root()
+	if err != nil {
+		return err
+	}
+	if c.Origin != l.origin || c.Size != l.size || c.Root != root {
+		return fmt.Errorf("%w: the checkpoint is not that of the stored tiles", errDamaged)
+	}
+	l.edge = edge
+	return nil
+}
+
+// sort answers the calls that need no insertion and gives the others their
+// places.
+func (b *batch) sort(tx *sql.Tx) error {
+	stored, err := b.writer.sql.repeats(b.ctx, tx, b.calls)
+	if err != nil {
+		return err
+	}
+	if stored == nil {
+		stored = make(map[uuid.UUID]Stored, len(b.calls))
+	}
+	given := make(map[int64]int64, len(b.logs))
+	for i, c := range b.calls {
+		log := b.logs[c.entry.SiteID]
+		first, repeated := stored[c.entry.RecordID]
+		switch {
+		case log == nil:
+			b.answers[i].err = fault.New(fault.NotFound, "There is no register for this site. Check the site key.")
+		case !strings.HasSuffix(log.origin, "/log/"+c.site):
+			b.answers[i].err = fmt.Errorf("register: a record of another site was sent to the log %s", log.origin)
+		case repeated && (first.SiteID != c.entry.SiteID || !b.writer.same(first.Payload, c.entry.Payload)):
+			b.answers[i].err = fault.New(fault.Conflict, "This record ID was used before for another decision. Make a new record ID for each decision.")
+		case repeated:
+			b.answers[i] = outcome{stored: first, repeated: true}
+		case log.refused != nil:
+			b.answers[i].err = log.refused
+		default:
+			c.index = log.size + given[log.siteID]
+			given[log.siteID]++
+			s := Stored{c.entry.SiteID, c.index, c.entry.Time, c.entry.RecordID, c.entry.ConsentID, c.entry.Payload}
+			b.answers[i].stored = s
+			stored[s.RecordID] = s
+			b.fresh = append(b.fresh, c)
+		}
+	}
+	return nil
+}
+
+// grow extends the trees over the inserted records, signs them, and swaps each
+// log's row against what was read at the start.
+func (b *batch) grow(tx *sql.Tx) error {
+	for _, c := range b.fresh {
+		if err := b.logs[c.entry.SiteID].edge.append(c.commitment, c.leaf); err != nil {
+			return err
+		}
+	}
+	for _, l := range b.logs {
+		if l.edge == nil || l.edge.size == l.size {
+			continue
+		}
+		root, err := l.edge.root()
+		if err != nil {
+			return err
+		}
+		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.key)
+		if err != nil {
+			return err
+		}
+		if err := b.writer.sql.putTiles(b.ctx, tx, l.siteID, l.edge.changed()); err != nil {
+			return err
+		}
+		if err := b.writer.sql.swapLog(b.ctx, tx, l, l.edge.size, checkpoint); err != nil {
+			return err
+		}
+		l.size, l.checkpoint = l.edge.size, checkpoint // dropped again when the transaction fails
+	}
+	return nil
+}

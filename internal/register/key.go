@@ -1,0 +1,163 @@
+package register
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"assent/internal/db"
+	"assent/internal/fault"
+)
+
+// KeyFile is the signing key's file inside the data directory: an Ed25519 key
+// as PKCS #8 in PEM.
+const KeyFile = "signing.key"
+
+// keySetting is where the key is when there is no data directory.
+const keySetting = "register.signing_key"
+
+// LoadKey returns the installation's signing key and makes it the first time.
+// It is in the file signing.key of dataDir, which only its owner may read; or,
+// when dataDir is "" (PostgreSQL, several nodes), in the database's settings.
+//
+// Who steals the key can sign another history in this installation's name, and
+// receipts for records that were never made. He cannot read or change what is
+// in the register, nor take back a checkpoint that somebody already holds:
+// that is why receipts and witnesses are kept elsewhere. With the key in the
+// database, a stolen copy of the database is a stolen key.
+//
+// A key that is missing while logs exist is an error, never replaced: a new
+// one would make every receipt name a key that nobody trusts.
+func LoadKey(ctx context.Context, d *db.DB, dataDir string) (ed25519.PrivateKey, error) {
+	if dataDir == "" {
+		return keyFromDatabase(ctx, d)
+	}
+	path := filepath.Join(dataDir, KeyFile)
+	key, err := readKey(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return key, err
+	}
+	if err := noLogs(ctx, d, path); err != nil {
+		return nil, err
+	}
+	if err := createKey(path); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The signing key %s cannot be made. Check that the directory exists and that this user may write there.", path)
+	}
+	return readKey(path)
+}
+
+func noLogs(ctx context.Context, d *db.DB, where string) error {
+	var logs int
+	if err := d.Read().QueryRowContext(ctx, "select count(*) from log").Scan(&logs); err != nil {
+		return d.Explain(err)
+	}
+	if logs > 0 {
+		return fault.New(fault.Unavailable, "The signing key is missing (%s), but this database holds %d registers that were signed with it. Put the key back from your backup; a new one would make every receipt look forged.", where, logs)
+	}
+	return nil
+}
+
+func readKey(path string) (ed25519.PrivateKey, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if err == nil && info.Mode().Perm()&0o077 != 0 {
+		return nil, fault.New(fault.Unavailable, "The signing key %s may be read by others (mode %04o). Make it yours alone (chmod 600), and think about who could have copied it.", path, info.Mode().Perm())
+	}
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The signing key %s cannot be read. Give this user permission to read it.", path)
+	}
+	key, err := decodeKey(text)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The file %s is not an Ed25519 signing key. Put the key back from your backup.", path)
+	}
+	return key, nil
+}
+
+// createKey makes a key file that is whole or not there: another process may
+// be doing the same, and then the first one's key stays.
+func createKey(path string) error {
+	text, err := encodeKey()
+	if err != nil {
+		return err
+	}
+	draft, err := os.CreateTemp(filepath.Dir(path), KeyFile+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	_, err = draft.Write(text)
+	err = errors.Join(err, draft.Sync(), draft.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+func keyFromDatabase(ctx context.Context, d *db.DB) (ed25519.PrivateKey, error) {
+	text, err := d.Setting(ctx, keySetting)
+	if err != nil {
+		return nil, err
+	}
+	if text == "" {
+		if err := noLogs(ctx, d, "the setting "+keySetting); err != nil {
+			return nil, err
+		}
+		draft, err := encodeKey()
+		if err != nil {
+			return nil, err
+		}
+		if text, err = d.FirstSetting(ctx, keySetting, string(draft)); err != nil {
+			return nil, err
+		}
+	}
+	key, err := decodeKey([]byte(text))
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The setting %s in the database is not an Ed25519 signing key. Put it back from your backup.", keySetting)
+	}
+	return key, nil
+}
+
+func encodeKey() ([]byte, error) {
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), err
+}
+
+func decodeKey(text []byte) (ed25519.PrivateKey, error) {
+	block, _ := pem.Decode(text)
+	if block == nil {
+		return nil, errors.New("no PEM block")
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, errors.New("another kind of key")
+	}
+	return key, nil
+}

@@ -1,0 +1,268 @@
+package register
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"time"
+
+	"assent/internal/db"
+
+	"github.com/google/uuid"
+)
+
+// statements is the SQL of the writer. On SQLite each statement is prepared
+// once, for the one connection that writes; pgx does that by itself.
+type statements struct {
+	db       *db.DB
+	prepared map[string]*sql.Stmt
+}
+
+const (
+	logQuery  = "select origin, size, checkpoint from log where site_id = $1"
+	tileQuery = "select data from tile where site_id = $1 and level = $2 and n = $3"
+	putTile   = `insert into tile (site_id, level, n, data) values ($1, $2, $3, $4)
+		on conflict (site_id, level, n) do update set data = excluded.data`
+	// rows affected: 0 when another process grew the log since it was read
+	swapLog = "update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4"
+
+	repeatColumns = "select record_id, site_id, idx, time, consent_id, payload from record where record_id "
+	insertColumns = "insert into record (site_id, idx, time, record_id, consent_id, salt, payload) "
+)
+
+// The largest statements on SQLite that look for or insert several records;
+// every power of two below is there too.
+const widest = 64
+
+func statementsFor(d *db.DB) statements { return statements{db: d} }
+
+func (s *statements) prepare(ctx context.Context) error {
+	if s.db.Engine != db.SQLite || s.prepared != nil {
+		return nil
+	}
+	list := []string{logQuery, tileQuery, putTile, swapLog}
+	for n := 1; n <= widest; n *= 2 {
+		list = append(list, repeatsQuery(n), insertQuery(n))
+	}
+	prepared := make(map[string]*sql.Stmt, len(list))
+	for _, query := range list {
+		stmt, err := s.db.Writer().PrepareContext(ctx, query)
+		if err != nil {
+			for _, stmt := range prepared {
+				stmt.Close()
+			}
+			return err
+		}
+		prepared[query] = stmt
+	}
+	s.prepared = prepared
+	return nil
+}
+
+func (s *statements) close() {
+	for _, stmt := range s.prepared {
+		stmt.Close()
+	}
+	s.prepared = nil
+}
+
+func (s *statements) exec(ctx context.Context, tx *sql.Tx, query string, args ...any) (sql.Result, error) {
+	if stmt := s.prepared[query]; stmt != nil {
+		return tx.StmtContext(ctx, stmt).ExecContext(ctx, args...)
+	}
+	return tx.ExecContext(ctx, query, args...)
+}
+
+func (s *statements) query(ctx context.Context, tx *sql.Tx, query string, args ...any) (*sql.Rows, error) {
+	if stmt := s.prepared[query]; stmt != nil {
+		return tx.StmtContext(ctx, stmt).QueryContext(ctx, args...)
+	}
+	return tx.QueryContext(ctx, query, args...)
+}
+
+// one reads the one row of a query, or sql.ErrNoRows.
+func (s *statements) one(ctx context.Context, tx *sql.Tx, query string, args []any, dest ...any) error {
+	rows, err := s.query(ctx, tx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	if err := rows.Scan(dest...); err != nil {
+		return err
+	}
+	return rows.Close()
+}
+
+func (s *statements) log(ctx context.Context, tx *sql.Tx, siteID int64) (*openLog, error) {
+	query := logQuery
+	if s.db.Engine == db.Postgres {
+		query += " for update" // another process waits here instead of failing at the swap
+	}
+	l := &openLog{siteID: siteID}
+	return l, s.one(ctx, tx, query, []any{siteID}, &l.origin, &l.size, &l.checkpoint)
+}
+
+func (s *statements) tile(ctx context.Context, tx *sql.Tx, siteID, level, n int64) (data []byte, err error) {
+	return data, s.one(ctx, tx, tileQuery, []any{siteID, level, n}, &data)
+}
+
+func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, l *openLog, size int64, checkpoint []byte) error {
+	result, err := s.exec(ctx, tx, swapLog, size, checkpoint, l.siteID, l.size)
+	if err != nil {
+		return err
+	}
+	if n, err := result.RowsAffected(); err != nil || n != 1 {
+		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
+	}
+	return nil
+}
+
+func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, tiles []tile) error {
+	if s.db.Engine == db.Postgres {
+		levels, numbers, data := make([]int64, len(tiles)), make([]int64, len(tiles)), make([][]byte, len(tiles))
+		for i, t := range tiles {
+			levels[i], numbers[i], data[i] = t.level, t.n, t.data
+		}
+		_, err := tx.ExecContext(ctx, `insert into tile (site_id, level, n, data)
+			select $1, * from unnest($2::bigint[], $3::bigint[], $4::bytea[])
+			on conflict (site_id, level, n) do update set data = excluded.data`, siteID, levels, numbers, data)
+		return err
+	}
+	for _, t := range tiles {
+		if _, err := s.exec(ctx, tx, putTile, siteID, t.level, t.n, t.data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// repeats finds the records whose IDs are stored already; nil when there are
+// none, which is nearly always.
+func (s *statements) repeats(ctx context.Context, tx *sql.Tx, calls []*call) (map[uuid.UUID]Stored, error) {
+	var found map[uuid.UUID]Stored
+	if s.db.Engine == db.Postgres {
+		ids := make([][]byte, len(calls))
+		for i, c := range calls {
+			ids[i] = c.entry.RecordID[:]
+		}
+		rows, err := tx.QueryContext(ctx, repeatColumns+"= any($1)", ids)
+		if err != nil {
+			return nil, err
+		}
+		return collect(rows, found)
+	}
+	args := make([]any, 0, widest)
+	for len(calls) > 0 {
+		n := chunk(len(calls))
+		args = args[:0]
+		for _, c := range calls[:n] {
+			args = append(args, c.entry.RecordID[:])
+		}
+		rows, err := s.query(ctx, tx, repeatsQuery(n), args...)
+		if err != nil {
+			return nil, err
+		}
+		if found, err = collect(rows, found); err != nil {
+			return nil, err
+		}
+		calls = calls[n:]
+	}
+	return found, nil
+}
+
+func collect(rows *sql.Rows, found map[uuid.UUID]Stored) (map[uuid.UUID]Stored, error) {
+	defer rows.Close()
+	for rows.Next() {
+		s, err := scanStored(rows)
+		if err != nil {
+			return nil, err
+		}
+		if found == nil {
+			found = make(map[uuid.UUID]Stored)
+		}
+		found[s.RecordID] = s
+	}
+	return found, rows.Err()
+}
+
+// scanStored reads the columns record_id, site_id, idx, time, consent_id, payload.
+func scanStored(row interface{ Scan(...any) error }) (s Stored, err error) {
+	var millis int64
+	var recordID, consentID []byte
+	if err := row.Scan(&recordID, &s.SiteID, &s.Index, &millis, &consentID, &s.Payload); err != nil {
+		return Stored{}, err
+	}
+	copy(s.RecordID[:], recordID)
+	copy(s.ConsentID[:], consentID)
+	s.Time = time.UnixMilli(millis).UTC()
+	return s, nil
+}
+
+func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) error {
+	if s.db.Engine == db.Postgres {
+		return insertArrays(ctx, tx, calls)
+	}
+	args := make([]any, 0, 7*widest)
+	for len(calls) > 0 {
+		n := chunk(len(calls))
+		args = args[:0]
+		for _, c := range calls[:n] {
+			args = append(args, c.entry.SiteID, c.index, c.millis, c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:], string(c.entry.Payload))
+		}
+		if _, err := s.exec(ctx, tx, insertQuery(n), args...); err != nil {
+			return err
+		}
+		calls = calls[n:]
+	}
+	return nil
+}
+
+// insertArrays sends all rows in one statement with one plan.
+func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) error {
+	n := len(calls)
+	sites, indexes, times := make([]int64, n), make([]int64, n), make([]int64, n)
+	records, consents, salts := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	payloads := make([]string, n)
+	for i, c := range calls {
+		sites[i], indexes[i], times[i] = c.entry.SiteID, c.index, c.millis
+		records[i], consents[i], salts[i] = c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:]
+		payloads[i] = string(c.entry.Payload)
+	}
+	_, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[], $3::bigint[],
+		$4::bytea[], $5::bytea[], $6::bytea[], $7::text[])`, sites, indexes, times, records, consents, salts, payloads)
+	return err
+}
+
+// chunk is the largest prepared statement for n rows.
+func chunk(n int) int {
+	width := widest
+	for width > n {
+		width /= 2
+	}
+	return width
+}
+
+var repeatsQueries, insertQueries = func() (repeats, inserts map[int]string) {
+	repeats, inserts = map[int]string{}, map[int]string{}
+	for n := 1; n <= widest; n *= 2 {
+		var ids, rows []string
+		for i := range n {
+			ids = append(ids, fmt.Sprintf("$%d", i+1))
+			at := 7 * i
+			rows = append(rows, fmt.Sprintf("($%d, $%d, $%d, $%d, $%d, $%d, $%d)", at+1, at+2, at+3, at+4, at+5, at+6, at+7))
+		}
+		repeats[n] = repeatColumns + "in (" + strings.Join(ids, ", ") + ")"
+		inserts[n] = insertColumns + "values " + strings.Join(rows, ", ")
+	}
+	return repeats, inserts
+}()
+
+func repeatsQuery(n int) string { return repeatsQueries[n] }
+func insertQuery(n int) string  { return insertQueries[n] }

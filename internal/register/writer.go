@@ -1,0 +1,185 @@
+package register
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"assent/internal/db"
+	"assent/internal/fault"
+	"assent/receipt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// batchTime bounds one transaction on PostgreSQL, so that a server which hangs
+// does not hold its callers for ever. SQLite waits only for locks, and those
+// waits end by themselves.
+const batchTime = 20 * time.Second
+
+// openLogs bounds how many logs' edges stay in memory; each takes up to 35 KB.
+const openLogs = 512
+
+var (
+	// errDamaged marks stored tiles or checkpoints that contradict each other.
+	errDamaged = errors.New("register: damaged")
+	// errMoved means that a log's row was not what the transaction had read.
+	errMoved = errors.New("register: the log was changed by another process at the same time")
+)
+
+// call is an entry and the caller who waits for it. What needs no order is
+// computed by the caller, so that the writer has less to do.
+type call struct {
+	ctx        context.Context
+	entry      Entry
+	site       string // key, from the payload
+	millis     int64
+	salt       [receipt.SaltSize]byte
+	commitment [32]byte
+	leaf       tlog.Hash
+	index      int64        // given by the batch
+	answer     chan outcome // holds one, so that the writer never waits
+}
+
+type outcome struct {
+	stored   Stored
+	repeated bool
+	err      error
+}
+
+func newCall(ctx context.Context, e Entry) (*call, error) {
+	record, err := receipt.ParseRecord(e.Payload)
+	if err != nil {
+		return nil, err
+	}
+	c := &call{ctx: ctx, entry: e, site: record.Site, millis: e.Time.UnixMilli(), answer: make(chan outcome, 1)}
+	c.entry.Time = time.UnixMilli(c.millis).UTC()
+	if record.RecordID != e.RecordID.String() || record.ConsentID != e.ConsentID.String() || record.Time != c.entry.Time.Format(receipt.TimeLayout) {
+		return nil, errors.New("register: the entry's fields are not those of its payload")
+	}
+	rand.Read(c.salt[:])
+	c.commitment = receipt.Commit(c.salt[:], e.Payload)
+	c.leaf = tlog.RecordHash(c.commitment[:])
+	return c, nil
+}
+
+// writer is the one goroutine that writes the register of this process.
+type writer struct {
+	db    *db.DB
+	key   ed25519.PrivateKey
+	same  func(stored, again []byte) bool
+	limit int
+	queue chan *call
+	done  chan struct{} // closed when the queue is closed and drained
+
+	// Owned by run's goroutine.
+	sql  statements
+	logs map[int64]*openLog
+}
+
+func newWriter(c Config) *writer {
+	return &writer{
+		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
+		queue: make(chan *call, c.QueueLimit), done: make(chan struct{}), logs: make(map[int64]*openLog),
+		sql: statementsFor(c.DB),
+	}
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	defer w.sql.close()
+	batch := make([]*call, 0, w.limit)
+	for first := range w.queue {
+		batch = append(batch[:0], first)
+	fill:
+		for len(batch) < w.limit {
+			select {
+			case c, ok := <-w.queue:
+				if !ok {
+					break fill
+				}
+				batch = append(batch, c)
+			default:
+				break fill
+			}
+		}
+		w.write(batch)
+		clear(batch)
+	}
+}
+
+// write stores a batch and answers every caller, whatever happens.
+func (w *writer) write(calls []*call) {
+	waiting := make([]*call, 0, len(calls))
+	for _, c := range calls {
+		if err := c.ctx.Err(); err != nil { // gone before anything was written
+			c.answer <- outcome{err: fault.Wrap(fault.Unavailable, err, "The request ended before the decision was recorded. Send it again with the same record ID.")}
+			continue
+		}
+		waiting = append(waiting, c)
+	}
+	if len(waiting) == 0 {
+		return
+	}
+	answers, err := w.attempt(waiting)
+	for try := 1; err != nil && try < 3 && w.again(err); try++ {
+		answers, err = w.attempt(waiting)
+	}
+	for i, c := range waiting {
+		if err != nil {
+			c.answer <- outcome{err: err}
+			continue
+		}
+		c.answer <- answers[i]
+	}
+}
+
+// attempt runs one transaction. When it fails nothing is stored and the edges
+// in memory, which may have run ahead, are dropped.
+func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
+			err = fmt.Errorf("register: panic: %v", p)
+		}
+		if err != nil {
+			clear(w.logs)
+		}
+	}()
+	ctx := context.Background()
+	if w.db.Engine == db.Postgres {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		defer cancel()
+	}
+	if err := w.sql.prepare(ctx); err != nil {
+		return nil, w.db.Explain(err)
+	}
+	b := &batch{writer: w, ctx: ctx, calls: calls, answers: make([]outcome, len(calls))}
+	if err := w.db.Write(ctx, b.run); err != nil {
+		return nil, err
+	}
+	return b.answers, nil
+}
+
+// again tells whether a failed transaction may be tried once more at once:
+// another process was faster, or a connection was lost. A record that was
+// committed all the same is then found as a repeat.
+func (w *writer) again(err error) bool {
+	if errors.Is(err, errMoved) {
+		return true
+	}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.Code {
+		case "23505", "40001", "40P01": // unique_violation, serialization_failure, deadlock_detected
+			return true
+		}
+	}
+	return w.db.Engine == db.Postgres && fault.KindOf(err) == fault.Unavailable && !errors.Is(err, context.DeadlineExceeded)
+}
