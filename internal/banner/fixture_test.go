@@ -189,4 +189,6 @@ const (
 	dialog = root + "?.querySelector('dialog.preferences[open]')"
 )
 
-func in(layer, selector string) string { return layer + "?.querySelector(" + fmt.Sprintf("%q", selector) + ")" }
+func in(layer, selector string) string {
+	return layer + "?.querySelector(" + fmt.Sprintf("%q", selector) + ")"
+}

@@ -62,9 +62,11 @@ export class Markup {
     this._chain = this._chain.then(
       () =>
         new Promise<void>((next) => {
-          if (live.src) live.onload = live.onerror = () => next();
+          // Data blocks have no load event.
+          const loads = live.src && (!type || /script/i.test(type));
+          if (loads) live.onload = live.onerror = () => next();
           inert.replaceWith(live);
-          if (live.src) return;
+          if (loads) return;
           writes(live);
           next();
         }),
