@@ -1,0 +1,94 @@
+package public
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"assent/internal/fault"
+	"assent/internal/site"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// checkpoint serves the newest signed state of a site's log (C2SP tlog-tiles).
+func (p *public) checkpoint(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	state, err := p.Register.State(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	w.Header()["Content-Type"] = typeText
+	w.Header()["Cache-Control"] = []string{"no-cache"}
+	return send(w, r, state.Checkpoint)
+}
+
+// tile serves hash tiles and entry bundles. What a tile holds never changes,
+// but a partial one may stop being served once the full one exists, so only
+// full tiles are kept for ever.
+func (p *public) tile(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	t, ok := parseTile(r.PathValue("rest"))
+	if !ok {
+		return 0, fault.New(fault.NotFound, "This is no address of a tile. Tiles are at tile/<level>/<number> and tile/entries/<number>, as in C2SP tlog-tiles.")
+	}
+	data, err := p.Register.Tile(r.Context(), live.ID, int64(t.L), t.N, t.W)
+	if err != nil {
+		return 0, err
+	}
+	w.Header()["Content-Type"] = typeBytes
+	w.Header()["Cache-Control"] = immutable
+	if t.W < fullTile {
+		w.Header()["Cache-Control"] = briefly
+	}
+	return send(w, r, data)
+}
+
+func (p *public) logOf(w http.ResponseWriter, r *http.Request) (*site.Live, error) {
+	w.Header()["Access-Control-Allow-Origin"] = anyOrigin // checkers run on pages of their own
+	w.Header()["X-Content-Type-Options"] = noSniff
+	if live := p.Cache.Site(r.PathValue("site")); live != nil {
+		return live, nil
+	}
+	return nil, errUnknownSite
+}
+
+const (
+	tileHeight = 8
+	fullTile   = 1 << tileHeight
+	maxLevel   = 63
+)
+
+// parseTile reads what follows tile/ in a C2SP tlog-tiles path, canonical forms
+// only: 0/x001/x234/067, 0/067.p/12, entries/067. Entry bundles have level -1.
+func parseTile(rest string) (tlog.Tile, bool) {
+	level, number, ok := strings.Cut(rest, "/")
+	switch {
+	case !ok:
+		return tlog.Tile{}, false
+	case level == "entries":
+		level = "data"
+	default:
+		if n, err := strconv.Atoi(level); err != nil || n < 0 || n > maxLevel {
+			return tlog.Tile{}, false
+		}
+	}
+	// The older format of the library differs in the height it names, and in
+	// the name of the level of entries.
+	t, err := tlog.ParseTilePath("tile/" + strconv.Itoa(tileHeight) + "/" + level + "/" + number)
+	return t, err == nil
+}
+
+func send(w http.ResponseWriter, r *http.Request, data []byte) (int, error) {
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(data))}
+	if r.Method != http.MethodHead {
+		w.Write(data)
+	}
+	return http.StatusOK, nil
+}

@@ -1,0 +1,142 @@
+package public
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"assent/internal/site"
+)
+
+// script is a site's compiled script with its header values made ready.
+type script struct {
+	bundle *site.Bundle
+	forms  [3]form // brotli, gzip, plain: the order of preference
+}
+
+type form struct {
+	body           []byte
+	coding         []string // Content-Encoding, nil for plain
+	length, etag   []string
+	acceptedAs     string
+	alwaysAccepted bool
+}
+
+func newScript(b *site.Bundle) *script {
+	s := &script{bundle: b}
+	// Each coding is a representation of its own and needs an ETag of its own
+	// (RFC 9110 section 8.8.3.3).
+	tag := strings.TrimSuffix(b.ETag, `"`)
+	for i, f := range []struct {
+		name, suffix string
+		body         []byte
+	}{{"br", `-br"`, b.Brotli}, {"gzip", `-gz"`, b.Gzip}, {"", `"`, b.Plain}} {
+		s.forms[i] = form{body: f.body, length: []string{strconv.Itoa(len(f.body))}, etag: []string{tag + f.suffix},
+			acceptedAs: f.name, alwaysAccepted: f.name == ""}
+		if f.name != "" {
+			s.forms[i].coding = []string{f.name}
+		}
+	}
+	return s
+}
+
+// scriptOf finds the prepared form of a site's script and makes it anew when
+// another version is in force.
+func (p *public) scriptOf(live *site.Live) *script {
+	p.mu.RLock()
+	s := p.scripts[live.Key]
+	p.mu.RUnlock()
+	if s == nil || s.bundle != live.Bundle {
+		s = newScript(live.Bundle)
+		p.mu.Lock()
+		p.scripts[live.Key] = s
+		p.mu.Unlock()
+	}
+	return s
+}
+
+// script serves GET /b/{site}.js from memory.
+func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
+	key, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
+	if !isScript {
+		return 0, errUnknownSite
+	}
+	live := p.Cache.Site(key)
+	if live == nil || live.Bundle == nil {
+		return 0, errUnknownSite
+	}
+	f := p.scriptOf(live).pick(r.Header["Accept-Encoding"])
+	h := w.Header()
+	h["Cache-Control"] = scriptCache
+	h["Etag"] = f.etag
+	h["Vary"] = varyCoding
+	h["Cross-Origin-Resource-Policy"] = crossOrigin
+	h["Access-Control-Allow-Origin"] = anyOrigin // for integrity checks and readable errors
+	h["X-Content-Type-Options"] = noSniff
+	if matches(r.Header["If-None-Match"], f.etag[0]) {
+		w.WriteHeader(http.StatusNotModified)
+		return http.StatusNotModified, nil
+	}
+	h["Content-Type"] = typeScript
+	h["Content-Length"] = f.length
+	if f.coding != nil {
+		h["Content-Encoding"] = f.coding
+	}
+	if r.Method != http.MethodHead {
+		w.Write(f.body)
+	}
+	return http.StatusOK, nil
+}
+
+// pick chooses the smallest form that the client takes.
+func (s *script) pick(accept []string) *form {
+	for i := range s.forms {
+		f := &s.forms[i]
+		if f.alwaysAccepted || len(f.body) > 0 && accepts(accept, f.acceptedAs) {
+			return f
+		}
+	}
+	return &s.forms[len(s.forms)-1]
+}
+
+// accepts reads Accept-Encoding (RFC 9110 section 12.5.3): a coding is taken
+// when it, or *, is named with a weight above 0.
+func accepts(header []string, coding string) bool {
+	star := false
+	for _, line := range header {
+		for line != "" {
+			var item string
+			item, line, _ = strings.Cut(line, ",")
+			name, weight, _ := strings.Cut(item, ";")
+			name = strings.TrimSpace(name)
+			switch {
+			case strings.EqualFold(name, coding):
+				return !isZero(weight)
+			case name == "*":
+				star = !isZero(weight)
+			}
+		}
+	}
+	return star
+}
+
+// isZero tells whether a weight is q=0, q=0.0, q=0.00 or q=0.000.
+func isZero(weight string) bool {
+	name, value, found := strings.Cut(weight, "=")
+	if !found || !strings.EqualFold(strings.TrimSpace(name), "q") {
+		return false
+	}
+	value = strings.TrimSpace(value)
+	return value != "" && strings.Trim(value, "0.") == ""
+}
+
+// matches compares an If-None-Match header weakly (RFC 9110 section 13.1.2).
+// ETags are quoted, so one cannot be a part of another.
+func matches(header []string, etag string) bool {
+	for _, line := range header {
+		if strings.Contains(line, etag) || strings.TrimSpace(line) == "*" {
+			return true
+		}
+	}
+	return false
+}
