@@ -1,0 +1,78 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"assent/internal/account"
+	"assent/internal/site"
+)
+
+// activitiesPerPage is how many lines of the log one page shows.
+const activitiesPerPage = 50
+
+type activityPage struct {
+	Page
+	Lines []activityLine
+	Older string // cursor of the next page
+}
+
+type activityLine struct {
+	Time              time.Time
+	Who, What, Detail string
+	SiteKey, SiteName string
+}
+
+var activityWords = map[string]string{
+	account.MemberSetUp: "Set up the first account", account.MemberAdded: "Added a member", account.MemberLink: "Made a password link",
+	account.SignedIn: "Signed in", account.SignedOut: "Signed out", account.PasswordSet: "Set a password by link",
+	account.PasswordChanged: "Changed the password", account.SiteAdded: "Added the site", account.SiteDomains: "Changed name or domains",
+	account.DraftSaved: "Saved the draft", account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
+	account.ReceiptDownload: "Downloaded a receipt",
+}
+
+func (c *console) listActivity(w http.ResponseWriter, r *request) error {
+	p := activityPage{Page: c.page(r, "Activity")}
+	p.Tab = "activity"
+	list, err := c.Accounts.Activities(r.Context(), "", r.URL.Query().Get("before"), activitiesPerPage+1)
+	if err != nil {
+		return err
+	}
+	if len(list) > activitiesPerPage {
+		list = list[:activitiesPerPage]
+		p.Older = list[activitiesPerPage-1].ID
+	}
+	sites, err := c.Sites.List(r.Context())
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		p.Lines = append(p.Lines, inLine(a, sites))
+	}
+	return c.render(w, http.StatusOK, "activity", p)
+}
+
+func inLine(a account.Activity, sites []site.Site) activityLine {
+	line := activityLine{Time: a.Time, Who: a.Email, What: activityWords[a.Action], SiteKey: a.Site}
+	if line.Who == "" {
+		line.Who = "Command line"
+	}
+	if line.What == "" {
+		line.What = a.Action
+	}
+	for _, s := range sites {
+		if s.Key == a.Site {
+			line.SiteName = s.Name
+		}
+	}
+	switch {
+	case a.Detail["number"] != "":
+		line.Detail = "number " + a.Detail["number"]
+	case a.Detail["format"] != "":
+		line.Detail = a.Detail["format"]
+		if words := spanWords(a.Detail["from"], a.Detail["to"]); words != "" {
+			line.Detail += ", " + words
+		}
+	}
+	return line
+}

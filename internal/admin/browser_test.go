@@ -1,0 +1,160 @@
+package admin_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"assent/internal/browsertest"
+	"assent/internal/site"
+	"assent/receipt"
+)
+
+// furnished is a desk as it looks in use, with the address of every page.
+func furnished(t *testing.T) (*desk, map[string]string) {
+	t.Helper()
+	k := signedIn(t)
+	ctx := context.Background()
+	k.addSite("blog.example", "Garden blog")
+	s := k.addSite("shop.example", "Corner Shop")
+	draft, err := k.sites.Draft(ctx, s.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft.Controller = site.Controller{Name: "Corner Shop Ltd", PolicyURL: "https://shop.example/privacy"}
+	draft.Services = []site.Service{
+		{Key: "visit-counter", Name: "Visit Counter", Category: "analytics", Provider: "Counter Inc.", Country: "US", Purpose: map[string]string{"en": "Counts which pages are read."},
+			PolicyURL: "https://counter.example/privacy", Hosts: []string{"cdn.counter.example", "*.collect.example"},
+			Trackers: []site.Tracker{{Kind: "cookie", Name: "_vc*", Lifetime: "13 months"}, {Kind: "local_storage", Name: "vc_queue", Lifetime: "until sent"}}},
+		{Key: "clip-player", Name: "Clip Player", Category: "functional", Provider: "Clips BV", Country: "NL", Purpose: map[string]string{"en": "Plays videos."}, Hosts: []string{"player.clips.example"}},
+	}
+	if err := k.sites.SaveDraft(ctx, s.Key, draft); err != nil {
+		t.Fatal(err)
+	}
+	first := s.Version
+	v, err := k.sites.Publish(ctx, s.Key, officer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Version = v.Version
+	texts := draft.Texts["en"]
+	texts.Title = "Cookies on Corner Shop"
+	draft.Texts["en"] = texts
+	if err := k.sites.SaveDraft(ctx, s.Key, draft); err != nil {
+		t.Fatal(err)
+	}
+	visitor := uuid.New()
+	now := time.Now()
+	services := map[string]bool{"visit-counter": true, "clip-player": true}
+	k.decide(s, uuid.New(), now.Add(-26*time.Hour), func(r *receipt.Record) { r.Services = services })
+	k.decide(s, uuid.New(), now.Add(-25*time.Hour), func(r *receipt.Record) {
+		r.Action, r.Status, r.Categories, r.Page = "accept_necessary", "accepted_necessary", map[string]bool{"functional": false, "analytics": false, "advertising": false}, "www.shop.example/winter-sale/gloves"
+	})
+	k.decide(s, visitor, now.Add(-2*time.Hour), func(r *receipt.Record) { r.Services = services })
+	record := k.decide(s, visitor, now.Add(-time.Hour), func(r *receipt.Record) {
+		r.Action, r.Source, r.Status = "save", "preferences", "accepted_partially"
+		r.Categories = map[string]bool{"functional": true, "analytics": false, "advertising": false}
+		r.Services = map[string]bool{"visit-counter": false, "clip-player": true}
+	})
+	base := "/console/sites/" + s.Key
+	return k, map[string]string{
+		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
+		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
+		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",
+	}
+}
+
+// openSignedOut are the pages for everybody.
+func openSignedOut(t *testing.T) (*desk, map[string]string) {
+	t.Helper()
+	k := newDesk(t)
+	token, err := k.accounts.SetupLink(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, map[string]string{"setup": "/console/setup?token=" + token, "sign-in": "/console/sign-in", "setup-used": "/console/setup?token=wrong"}
+}
+
+func signInBrowser(t *testing.T, ctx context.Context, k *desk) {
+	t.Helper()
+	browsertest.Open(t, ctx, k.server.URL+"/console/sign-in")
+	browsertest.Eval[bool](t, ctx, `(()=>{document.querySelector("[name=email]").value="`+officer+`";document.querySelector("[name=password]").value="`+password+`";document.querySelector("main form").requestSubmit();return true})()`)
+	browsertest.Wait(t, ctx, `location.pathname=="/console/sites"`)
+}
+
+// Every page is accessible, at phone and desktop width, light and dark, and no
+// page is wider than its window.
+func TestEveryPageIsAccessible(t *testing.T) {
+	axe, err := os.ReadFile(filepath.Join("..", "..", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(err)
+		}
+		t.Skip("axe-core is not installed; run: npm ci")
+	}
+	k, pages := furnished(t)
+	open, openPages := openSignedOut(t)
+	for name, o := range map[string]browsertest.Options{
+		"desktop-light": {Width: 1280, Height: 800, Still: true}, "desktop-dark": {Width: 1280, Height: 800, Dark: true, Still: true},
+		"phone-light": {Width: 390, Height: 844, Mobile: true, Still: true}, "phone-dark": {Width: 390, Height: 844, Mobile: true, Dark: true, Still: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := browsertest.Start(t, o)
+			look := func(desk *desk, page, path string) {
+				browsertest.Open(t, ctx, desk.server.URL+path)
+				if page == "banner" {
+					browsertest.Eval[bool](t, ctx, `document.querySelectorAll("details").forEach(d=>d.open=true)===undefined`)
+				}
+				browsertest.Eval[bool](t, ctx, string(axe)+";true")
+				found := browsertest.Eval[string](t, ctx, `axe.run(document,{iframes:false,resultTypes:["violations"]}).then(r=>r.violations.map(v=>v.id+": "+v.nodes.map(n=>n.target+" "+(n.any[0]||n.all[0]||n.none[0]||{}).message).join("; ")).join("\n"))`)
+				if found != "" {
+					t.Errorf("%s: %s", page, found)
+				}
+				if wide := browsertest.Eval[int](t, ctx, "document.documentElement.scrollWidth-document.documentElement.clientWidth"); wide > 0 {
+					t.Errorf("%s is %d pixels wider than the window", page, wide)
+				}
+				browsertest.Shot(t, ctx, name+"-"+page)
+			}
+			for page, path := range openPages {
+				look(open, page, path)
+			}
+			signInBrowser(t, ctx, k)
+			for page, path := range pages {
+				look(k, page, path)
+			}
+		})
+	}
+}
+
+// The preview in the editor is the real script, follows the form as it is
+// typed, and can reach nothing of the console.
+func TestLivePreview(t *testing.T) {
+	k, pages := furnished(t)
+	ctx := browsertest.Start(t)
+	signInBrowser(t, ctx, k)
+	browsertest.Open(t, ctx, k.server.URL+pages["banner"])
+	if said := browsertest.Eval[bool](t, ctx, `(()=>{try{return document.querySelector("iframe").contentDocument!==null}catch{return true}})()`); said {
+		t.Error("the preview shares the console's origin")
+	}
+	browsertest.Eval[bool](t, ctx, `(()=>{window.seen=[];const frame=document.querySelector("iframe").contentWindow;
+		const real=frame.postMessage;window.fetchWas=window.fetch;
+		window.fetch=async(...a)=>{const r=await window.fetchWas(...a);window.seen.push(await r.clone().text());return r};
+		const title=document.querySelector("[name='texts.en.title']");title.value="A livelier heading";title.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
+	browsertest.Wait(t, ctx, `window.seen.some(s=>s.includes("A livelier heading"))`)
+	browsertest.Wait(t, ctx, `document.querySelector("[data-state]").textContent=="Not saved yet"`)
+	browsertest.Eval[bool](t, ctx, `(()=>{const c=document.querySelector("[name='light.button']");c.value="#ffffff";c.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
+	browsertest.Wait(t, ctx, `document.querySelector("[data-contrast='light.button light.button_text']").className.includes("bad")`)
+	browsertest.Wait(t, ctx, `document.querySelector("[data-preview-state]").textContent.includes("hard to read")`)
+	if !strings.Contains(pages["banner"], "/banner") {
+		t.Fatal(pages)
+	}
+}
+
+var _ = url.Values{}

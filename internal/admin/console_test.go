@@ -1,0 +1,237 @@
+package admin_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/net/html"
+
+	"assent/internal/account"
+	"assent/internal/admin"
+	"assent/internal/banner"
+	"assent/internal/consent"
+	"assent/internal/db"
+	"assent/internal/db/dbtest"
+	"assent/internal/register"
+	"assent/internal/site"
+	"assent/receipt"
+)
+
+const (
+	officer  = "officer@shop.example"
+	password = "plum kettle orbit"
+)
+
+// desk is a console on a temporary database with everything real behind it.
+type desk struct {
+	t        *testing.T
+	db       *db.DB
+	sites    *site.Store
+	register *register.Register
+	accounts *account.Store
+	server   *httptest.Server
+	client   *http.Client // keeps cookies, follows no redirects
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := dbtest.SQLite(t)
+	_, key, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reg, err := register.Open(context.Background(), register.Config{DB: d, Key: key, Same: consent.Same})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { reg.Close(context.Background()) })
+	createLog := func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
+		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
+	}
+	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil)}
+	k.server = httptest.NewServer(admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Preview: banner.Preview,
+		PublicURL: func() string { return "https://consent.test" }}))
+	t.Cleanup(k.server.Close)
+	k.client = k.stranger()
+	return k
+}
+
+// stranger is another browser, signed out.
+func (k *desk) stranger() *http.Client {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+}
+
+// signedIn is a desk with one member whose browser is signed in.
+func signedIn(t *testing.T) *desk {
+	t.Helper()
+	k := newDesk(t)
+	ctx := context.Background()
+	token, err := k.accounts.SetupLink(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.accounts.Setup(ctx, token, account.NewMember{Email: officer, Name: "Olga Officer", Password: password}); err != nil {
+		t.Fatal(err)
+	}
+	k.post("/console/sign-in", url.Values{"email": {officer}, "password": {password}}).want(http.StatusSeeOther)
+	return k
+}
+
+// answer is a response that was read, with the page that it holds.
+type answer struct {
+	t      *testing.T
+	what   string
+	status int
+	header http.Header
+	body   string
+	root   *html.Node
+}
+
+func (k *desk) do(client *http.Client, r *http.Request) *answer {
+	k.t.Helper()
+	response, err := client.Do(r)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	root, err := html.Parse(strings.NewReader(string(body)))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return &answer{k.t, r.Method + " " + r.URL.RequestURI(), response.StatusCode, response.Header, string(body), root}
+}
+
+func (k *desk) get(path string) *answer {
+	k.t.Helper()
+	r, err := http.NewRequest(http.MethodGet, k.server.URL+path, nil)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return k.do(k.client, r)
+}
+
+func (k *desk) post(path string, form url.Values) *answer {
+	k.t.Helper()
+	r, err := http.NewRequest(http.MethodPost, k.server.URL+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	return k.do(k.client, r)
+}
+
+func (a *answer) want(status int) *answer {
+	a.t.Helper()
+	if a.status != status {
+		a.t.Fatalf("%s = %d, want %d; main: %s", a.what, a.status, status, text(one(a.root, "main")))
+	}
+	return a
+}
+
+// has checks that an element exists whose text holds words.
+func (a *answer) has(selector, words string) *answer {
+	a.t.Helper()
+	found := all(a.root, selector)
+	for _, n := range found {
+		if strings.Contains(text(n), words) {
+			return a
+		}
+	}
+	a.t.Errorf("%s: none of the %d elements %q holds %q; main: %s", a.what, len(found), selector, words, text(one(a.root, "main")))
+	return a
+}
+
+// count checks how many elements there are.
+func (a *answer) count(selector string, n int) *answer {
+	a.t.Helper()
+	if got := len(all(a.root, selector)); got != n {
+		a.t.Errorf("%s has %d elements %q, want %d", a.what, got, selector, n)
+	}
+	return a
+}
+
+// value is the value of a form control.
+func (a *answer) value(selector string) string {
+	a.t.Helper()
+	n := one(a.root, selector)
+	if n == nil {
+		a.t.Fatalf("%s has no %q", a.what, selector)
+	}
+	if n.Data == "textarea" {
+		return text(n)
+	}
+	return attr(n, "value")
+}
+
+// form is everything that a browser would send of the form, without a button.
+func (a *answer) form(selector string) url.Values {
+	a.t.Helper()
+	root := one(a.root, selector)
+	if root == nil {
+		a.t.Fatalf("%s has no form %q", a.what, selector)
+	}
+	v := url.Values{}
+	for _, n := range all(root, "input") {
+		if kind := attr(n, "type"); (kind == "checkbox" || kind == "radio") && !hasAttr(n, "checked") {
+			continue
+		}
+		v.Add(attr(n, "name"), attr(n, "value"))
+	}
+	for _, n := range all(root, "textarea") {
+		v.Add(attr(n, "name"), strings.TrimPrefix(text(n), "\n"))
+	}
+	for _, n := range all(root, "select") {
+		for _, o := range all(n, "option") {
+			if hasAttr(o, "selected") {
+				v.Add(attr(n, "name"), attr(o, "value"))
+			}
+		}
+	}
+	v.Del("")
+	return v
+}
+
+// decide appends a decision to the site's register and returns its IDs.
+func (k *desk) decide(s *site.Site, consentID uuid.UUID, at time.Time, change func(*receipt.Record)) uuid.UUID {
+	k.t.Helper()
+	id := uuid.Must(uuid.NewV7())
+	r := &receipt.Record{Action: "accept_all", Browser: "firefox", Categories: map[string]bool{"functional": true, "analytics": true, "advertising": true},
+		ConsentID: consentID.String(), Country: "DE", Device: "mobile", Language: "en", Network: "192.0.2.0/24", Page: s.Domains[0] + "/",
+		RecordID: id.String(), Services: map[string]bool{}, Site: s.Key, Source: "banner", Status: "accepted_all",
+		Time: at.UTC().Format(receipt.TimeLayout), Type: receipt.RecordType, Version: s.Version}
+	if change != nil {
+		change(r)
+	}
+	if _, _, err := k.register.Append(context.Background(), register.Entry{SiteID: s.ID, RecordID: id, ConsentID: consentID, Time: at, Payload: r.Canonical()}); err != nil {
+		k.t.Fatal(err)
+	}
+	return id
+}
+
+func (k *desk) addSite(domain, name string) *site.Site {
+	k.t.Helper()
+	s, err := k.sites.Add(context.Background(), []string{domain}, name, officer)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return s
+}

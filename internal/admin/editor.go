@@ -1,0 +1,128 @@
+package admin
+
+import (
+	"strconv"
+	"strings"
+
+	"assent/internal/site"
+)
+
+// What the editor's template asks of the page.
+
+// Value is the field's text in t.
+func (f textField) Value(t site.Texts) string { return *f.of(&t) }
+
+// Placements are the choices of where the banner stands.
+func (p bannerPage) Placements() []option {
+	return chosen(p.Notice.Layout.Placement, "box", "In a corner", "bar", "Across the bottom", "centre", "In the middle")
+}
+
+// Regimes are the choices of the kind of consent.
+func (p bannerPage) Regimes() []option {
+	return chosen(p.Notice.Regime, "opt-in", "Ask first (opt-in)", "opt-out", "Allow until refused (opt-out)", "notice-only", "Only inform")
+}
+
+// RegimeWords is the chosen kind of consent.
+func (p bannerPage) RegimeWords() string {
+	for _, o := range p.Regimes() {
+		if o.Chosen {
+			return o.Label
+		}
+	}
+	return p.Notice.Regime
+}
+
+// CategoriesFor are the choices of a service's category.
+func (p bannerPage) CategoriesFor(key string) []option {
+	var pairs []string
+	for _, c := range p.Notice.Categories {
+		name := c.Key
+		if len(p.Notice.Languages) > 0 {
+			if n := p.Notice.Texts[p.Notice.Languages[0]].CategoryName[c.Key]; n != "" {
+				name = n
+			}
+		}
+		pairs = append(pairs, c.Key, name)
+	}
+	return chosen(key, pairs...)
+}
+
+// Kinds are the choices of a tracker's kind.
+func (p bannerPage) Kinds(kind string) []option {
+	return chosen(kind, "cookie", "Cookie", "local_storage", "Local storage", "session_storage", "Session storage", "indexed_db", "IndexedDB", "request", "Request")
+}
+
+// Unfinished tells whether the service needs attention and is shown unfolded.
+func (p bannerPage) Unfinished(i int) bool {
+	if p.Notice.Services[i].Name == "" || i == p.Touched {
+		return true
+	}
+	return p.hasErrorBelow("service." + strconv.Itoa(i) + ".")
+}
+
+// InLanguage tells whether a text of the language needs attention.
+func (p bannerPage) InLanguage(code string) bool {
+	return p.hasErrorBelow("texts."+code+".") || p.New == code
+}
+
+func (p bannerPage) hasErrorBelow(prefix string) bool {
+	for name := range p.Errors {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// chosen makes options of value and label in turn.
+func chosen(value string, pairs ...string) []option {
+	var list []option
+	for i := 0; i+1 < len(pairs); i += 2 {
+		list = append(list, option{pairs[i], pairs[i+1], pairs[i] == value})
+	}
+	return list
+}
+
+// paletteView is one mode's colours with what is wrong with them.
+type paletteView struct {
+	Mode, Title string
+	Colours     site.Colours
+	Errors      problems
+}
+
+// contrastView is a pair of colours and how readable they are together.
+type contrastView struct {
+	Names string // of the two inputs, for the script
+	Ratio float64
+}
+
+// Enough tells whether the pair reaches what WCAG 2.2, 1.4.3 asks.
+func (c contrastView) Enough() bool { return c.Ratio >= minContrast }
+
+func newContrast(mode, a, b, colourA, colourB string) contrastView {
+	return contrastView{mode + "." + a + " " + mode + "." + b, site.Contrast(colourA, colourB)}
+}
+
+// spoken is a language's code and its English name.
+type spoken struct{ Code, Name string }
+
+// languages are offered while a code is typed: the EU's official ones and the
+// most frequent others. Any other code may be typed.
+var languages = []spoken{
+	{"ar", "Arabic"}, {"bg", "Bulgarian"}, {"ca", "Catalan"}, {"cs", "Czech"}, {"da", "Danish"}, {"de", "German"}, {"el", "Greek"},
+	{"en", "English"}, {"es", "Spanish"}, {"et", "Estonian"}, {"fi", "Finnish"}, {"fr", "French"}, {"ga", "Irish"}, {"he", "Hebrew"},
+	{"hi", "Hindi"}, {"hr", "Croatian"}, {"hu", "Hungarian"}, {"is", "Icelandic"}, {"it", "Italian"}, {"ja", "Japanese"}, {"ko", "Korean"},
+	{"lt", "Lithuanian"}, {"lv", "Latvian"}, {"mt", "Maltese"}, {"nb", "Norwegian"}, {"nl", "Dutch"}, {"pl", "Polish"}, {"pt", "Portuguese"},
+	{"pt-BR", "Portuguese (Brazil)"}, {"ro", "Romanian"}, {"ru", "Russian"}, {"sk", "Slovak"}, {"sl", "Slovenian"}, {"sr", "Serbian"},
+	{"sv", "Swedish"}, {"tr", "Turkish"}, {"uk", "Ukrainian"}, {"zh", "Chinese"},
+}
+
+// languageName is the English name of a code, or the code.
+func languageName(code string) string {
+	for _, l := range languages {
+		if l.Code == code {
+			return l.Name
+		}
+	}
+	return code
+}

@@ -1,0 +1,330 @@
+package admin
+
+import (
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"assent/internal/fault"
+	"assent/internal/site"
+)
+
+// form is the banner editor's form, read into a notice.
+type form struct {
+	notice  *site.Notice
+	numbers numbers
+	errors  problems
+}
+
+// textField is one text of a language in the editor.
+type textField struct {
+	Name, Label, Hint string
+	Long              bool
+	of                func(*site.Texts) *string
+}
+
+// textGroup is what belongs together on the screen.
+type textGroup struct {
+	Title  string
+	Fields []textField
+}
+
+var textGroups = []textGroup{
+	{"First view", []textField{
+		{"title", "Heading", "", false, func(t *site.Texts) *string { return &t.Title }},
+		{"body", "Text", "{partners} is replaced with the number of services that need consent.", true, func(t *site.Texts) *string { return &t.Body }},
+		{"accept_all", "Button: accept everything", "", false, func(t *site.Texts) *string { return &t.AcceptAll }},
+		{"refuse_all", "Button: refuse everything", "As short and as clear as the one before.", false, func(t *site.Texts) *string { return &t.RefuseAll }},
+		{"choose", "Button: choose", "", false, func(t *site.Texts) *string { return &t.Choose }},
+		{"policy", "Link to the privacy policy", "", false, func(t *site.Texts) *string { return &t.Policy }},
+	}},
+	{"Preferences", []textField{
+		{"preferences_title", "Heading", "", false, func(t *site.Texts) *string { return &t.PreferencesTitle }},
+		{"preferences_body", "Text", "", true, func(t *site.Texts) *string { return &t.PreferencesBody }},
+		{"save", "Button: save the choice", "", false, func(t *site.Texts) *string { return &t.Save }},
+		{"withdraw", "Button: withdraw", "", false, func(t *site.Texts) *string { return &t.Withdraw }},
+		{"close", "Button: close", "", false, func(t *site.Texts) *string { return &t.Close }},
+		{"reopen", "Floating button", "", false, func(t *site.Texts) *string { return &t.Reopen }},
+	}},
+	{"Small words", []textField{
+		{"always_active", "Beside what is necessary", "", false, func(t *site.Texts) *string { return &t.AlwaysActive }},
+		{"no_services", "A category without services", "", false, func(t *site.Texts) *string { return &t.NoServices }},
+		{"provider", "Provider", "", false, func(t *site.Texts) *string { return &t.Provider }},
+		{"purpose", "Purpose", "", false, func(t *site.Texts) *string { return &t.Purpose }},
+		{"trackers", "What is stored", "", false, func(t *site.Texts) *string { return &t.Trackers }},
+		{"lifetime", "How long", "", false, func(t *site.Texts) *string { return &t.Lifetime }},
+		{"your_choice", "Heading above the receipt", "", false, func(t *site.Texts) *string { return &t.YourChoice }},
+		{"record_id", "Record ID", "", false, func(t *site.Texts) *string { return &t.RecordID }},
+		{"consent_id", "Consent ID", "", false, func(t *site.Texts) *string { return &t.ConsentID }},
+		{"date", "Date", "", false, func(t *site.Texts) *string { return &t.Date }},
+		{"receipt", "Receipt", "", false, func(t *site.Texts) *string { return &t.Receipt }},
+		{"copy", "Button: copy", "", false, func(t *site.Texts) *string { return &t.Copy }},
+		{"copied", "After copying", "", false, func(t *site.Texts) *string { return &t.Copied }},
+		{"not_sent", "When the connection fails", "", true, func(t *site.Texts) *string { return &t.NotSent }},
+	}},
+}
+
+var (
+	colourPattern   = regexp.MustCompile(`^#[0-9a-f]{6}$`)
+	languagePattern = regexp.MustCompile(`^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$`)
+)
+
+// maxRows bounds the numbered rows of the form, services and trackers alike.
+const maxRows = 500
+
+// parseForm reads the editor's form over the draft that it was made from; what
+// the form does not show stays as it is.
+func parseForm(v url.Values, draft *site.Notice) *form {
+	n := *draft
+	f := &form{notice: &n, errors: problems{}}
+	n.Controller = site.Controller{Name: get(v, "controller.name"), PolicyURL: get(v, "controller.policy_url")}
+	f.checkURL("controller.policy_url", n.Controller.PolicyURL)
+	n.Regime = v.Get("regime")
+	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius")}
+	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
+	n.HonourGPC = v.Get("honour_gpc") != ""
+	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared")}
+	n.Layout.Placement = v.Get("placement")
+	n.Layout.Radius = f.number("radius", f.numbers.Radius, 0, 24, "pixels")
+	n.Layout.Floating = v.Get("floating") != ""
+	n.Layout.Light = f.colours(v, "light")
+	n.Layout.Dark = f.colours(v, "dark")
+	f.texts(v)
+	f.services(v)
+	return f
+}
+
+// get is one value without the space that people paste around it.
+func get(v url.Values, name string) string { return strings.TrimSpace(v.Get(name)) }
+
+// number reads a whole number between low and high.
+func (f *form) number(name, typed string, low, high int, unit string) int {
+	i, err := strconv.Atoi(typed)
+	if err != nil || i < low || i > high {
+		f.errors[name] = "Enter a whole number of " + unit + " between " + strconv.Itoa(low) + " and " + strconv.Itoa(high) + "."
+		return low
+	}
+	return i
+}
+
+func (f *form) checkURL(name, address string) {
+	if address == "" {
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" {
+		f.errors[name] = "Enter the whole address, starting with https://."
+	}
+}
+
+func (f *form) colours(v url.Values, mode string) site.Colours {
+	colour := func(name string) string {
+		field := mode + "." + name
+		c := strings.ToLower(get(v, field))
+		if !colourPattern.MatchString(c) {
+			f.errors[field] = "Write a colour like #1a2b3c."
+		}
+		return c
+	}
+	c := site.Colours{Background: colour("background"), Text: colour("text"), Button: colour("button"), ButtonText: colour("button_text")}
+	f.contrast(mode+".text", "text", c.Background, c.Text)
+	f.contrast(mode+".button_text", "button text", c.Button, c.ButtonText)
+	return c
+}
+
+// minContrast is what WCAG 2.2, 1.4.3 asks of text.
+const minContrast = 4.5
+
+func (f *form) contrast(field, what, a, b string) {
+	if r := site.Contrast(a, b); f.errors[field] == "" && r > 0 && r < minContrast {
+		f.errors[field] = "The " + what + " is hard to read: its contrast is " + strconv.FormatFloat(r, 'f', 1, 64) +
+			":1 and people with weak sight need at least 4.5:1. Make one of the two colours darker or lighter."
+	}
+}
+
+// texts reads every language that the form carries.
+func (f *form) texts(v url.Values) {
+	n := f.notice
+	n.Languages, n.Texts = nil, map[string]site.Texts{}
+	for _, language := range v["languages"] {
+		if _, twice := n.Texts[language]; twice || !languagePattern.MatchString(language) || len(n.Languages) >= 60 {
+			continue
+		}
+		n.Languages = append(n.Languages, language)
+		t := site.Texts{CategoryName: map[string]string{}, CategoryDescription: map[string]string{}}
+		for _, g := range textGroups {
+			for _, field := range g.Fields {
+				name := "texts." + language + "." + field.Name
+				*field.of(&t) = get(v, name)
+				f.required(name, get(v, name))
+			}
+		}
+		for _, c := range n.Categories {
+			name, description := "texts."+language+".name."+c.Key, "texts."+language+".description."+c.Key
+			t.CategoryName[c.Key], t.CategoryDescription[c.Key] = get(v, name), get(v, description)
+			f.required(name, t.CategoryName[c.Key])
+			f.required(description, t.CategoryDescription[c.Key])
+		}
+		n.Texts[language] = t
+	}
+}
+
+func (f *form) required(name, value string) {
+	if value == "" {
+		f.errors[name] = "Visitors need this text. Fill it in."
+	}
+}
+
+// services reads the numbered rows service.0.…, service.1.… in order.
+func (f *form) services(v url.Values) {
+	f.notice.Services = []site.Service{}
+	for i := range maxRows {
+		at := "service." + strconv.Itoa(i)
+		if !v.Has(at + ".name") {
+			break
+		}
+		s := site.Service{Key: get(v, at+".key"), Name: get(v, at+".name"), Category: v.Get(at + ".category"),
+			Provider: get(v, at+".provider"), Country: strings.ToUpper(get(v, at+".country")), PolicyURL: get(v, at+".policy_url"),
+			Purpose: map[string]string{}, Hosts: []string{}, Trackers: []site.Tracker{}}
+		for _, language := range f.notice.Languages {
+			if purpose := get(v, at+".purpose."+language); purpose != "" {
+				s.Purpose[language] = purpose
+			}
+		}
+		for _, host := range strings.Fields(strings.ReplaceAll(v.Get(at+".hosts"), ",", " ")) {
+			s.Hosts = append(s.Hosts, plainHost(host))
+		}
+		for j := range maxRows {
+			row := at + ".tracker." + strconv.Itoa(j)
+			if !v.Has(row + ".name") {
+				break
+			}
+			t := site.Tracker{Kind: v.Get(row + ".kind"), Name: get(v, row+".name"), Lifetime: get(v, row+".lifetime")}
+			if t.Name == "" {
+				f.errors[row+".name"] = "Enter the name, or remove the row."
+			}
+			s.Trackers = append(s.Trackers, t)
+		}
+		if s.Name == "" {
+			f.errors[at+".name"] = "Give the service a name, or remove it."
+		}
+		if s.Country != "" && !regexp.MustCompile(`^[A-Z]{2}$`).MatchString(s.Country) {
+			f.errors[at+".country"] = "Use the two letters of the country, for example DE."
+		}
+		f.checkURL(at+".policy_url", s.PolicyURL)
+		if s.Key == "" && s.Name != "" {
+			s.Key = f.newKey(s.Name)
+		}
+		f.notice.Services = append(f.notice.Services, s)
+	}
+}
+
+// plainHost drops what people paste around a host.
+func plainHost(host string) string {
+	host = strings.ToLower(host)
+	host = strings.TrimPrefix(strings.TrimPrefix(host, "https://"), "http://")
+	host, _, _ = strings.Cut(host, "/")
+	return host
+}
+
+// newKey makes a key of a name that no other service has.
+func (f *form) newKey(name string) string {
+	base := strings.Trim(regexp.MustCompile(`[^a-z0-9]+`).ReplaceAllString(strings.ToLower(name), "-"), "-")
+	if base == "" {
+		base = "service"
+	}
+	base = base[:min(len(base), 50)]
+	for i := 1; ; i++ {
+		key := base
+		if i > 1 {
+			key += "-" + strconv.Itoa(i)
+		}
+		if !slices.ContainsFunc(f.notice.Services, func(s site.Service) bool { return s.Key == key }) {
+			return key
+		}
+	}
+}
+
+// splitAction reads a button's value: "remove_tracker.2.1" is the action and
+// the rows that it is about.
+func splitAction(do string) (action string, rows []string) {
+	parts := strings.Split(do, ".")
+	return parts[0], parts[1:]
+}
+
+// change alters the form itself and returns the section to unfold.
+func (f *form) change(do string, target []string, language string, e problems) (section string, err error) {
+	n := f.notice
+	at := make([]int, 2)
+	for i := range min(len(target), 2) {
+		at[i], _ = strconv.Atoi(target[i])
+	}
+	service := at[0] >= 0 && at[0] < len(n.Services)
+	switch {
+	case do == "add_service":
+		n.Services = append(n.Services, site.Service{Category: "analytics", Purpose: map[string]string{}})
+	case do == "remove_service" && service:
+		n.Services = slices.Delete(n.Services, at[0], at[0]+1)
+	case do == "add_tracker" && service:
+		n.Services[at[0]].Trackers = append(n.Services[at[0]].Trackers, site.Tracker{Kind: "cookie"})
+	case do == "remove_tracker" && service && at[1] >= 0 && at[1] < len(n.Services[at[0]].Trackers):
+		n.Services[at[0]].Trackers = slices.Delete(n.Services[at[0]].Trackers, at[1], at[1]+1)
+	case do == "add_language":
+		return "texts", f.addLanguage(strings.TrimSpace(language), e)
+	case do == "remove_language" && len(target) == 1:
+		if i := slices.Index(n.Languages, target[0]); i >= 0 && len(n.Languages) > 1 {
+			n.Languages = slices.Delete(n.Languages, i, i+1)
+			delete(n.Texts, target[0])
+		}
+		return "texts", nil
+	default:
+		return "", fault.New(fault.Invalid, "That button is unknown. Reload the page and try again.")
+	}
+	return "services", nil
+}
+
+// addLanguage starts a language with the words of the first one, to translate.
+func (f *form) addLanguage(language string, e problems) error {
+	n := f.notice
+	switch {
+	case !languagePattern.MatchString(language):
+		e["new_language"] = "Write a language code such as de, fr or pt-BR."
+	case slices.Contains(n.Languages, language):
+		e["new_language"] = "That language is there already."
+	case len(n.Languages) > 0:
+		n.Languages = append(n.Languages, language)
+		n.Texts[language] = n.Texts[n.Languages[0]]
+	}
+	return nil
+}
+
+// firstSection is where the first error is, so that it can be unfolded.
+func (f *form) firstSection() string {
+	found := map[string]bool{}
+	for name := range f.errors {
+		switch prefix, _, _ := strings.Cut(name, "."); prefix {
+		case "controller":
+			found["who"] = true
+		case "texts":
+			found["texts"] = true
+		case "light", "dark", "radius":
+			found["look"] = true
+		case "choice_days":
+			found["rules"] = true
+		case "service":
+			found["services"] = true
+		}
+	}
+	for _, s := range []string{"who", "texts", "look", "rules", "services"} {
+		if found[s] {
+			return s
+		}
+	}
+	return "services" // what the notice's own check finds is about services most often
+}
+
+func numbersOf(n *site.Notice) numbers {
+	return numbers{ChoiceDays: strconv.Itoa(n.ChoiceDays), Radius: strconv.Itoa(n.Layout.Radius)}
+}

@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"assent/internal/account"
+	"assent/internal/site"
+)
+
+//go:embed templates
+var templateFiles embed.FS
+
+// Page is what the layout needs; every page's struct embeds it.
+type Page struct {
+	Title   string
+	Member  *account.Member // nil: nobody is signed in
+	Site    *site.Site      // nil: not a page of a site
+	Tab     string          // overview, banner, versions or register; or sites, activity, account
+	Done    string          // what has just succeeded, one sentence
+	Problem string          // what went wrong, one sentence
+}
+
+// done maps the ?done= of a redirect to its sentence; other values say nothing.
+var done = map[string]string{
+	"welcome":   "Welcome. This is your console; add your first site.",
+	"password":  "Your password is changed. Your other sessions are ended.",
+	"added":     "The site is added and its first version is in force. Paste the tag to start.",
+	"saved":     "Saved.",
+	"draft":     "The draft is saved. Visitors see it after you publish.",
+	"published": "Published. Visitors get the new version within seconds.",
+}
+
+func (c *console) page(r *request, title string) Page {
+	p := Page{Title: title}
+	if r.session != nil {
+		p.Member = r.session.Member
+	}
+	if r.Method == http.MethodGet {
+		p.Done = done[r.URL.Query().Get("done")]
+	}
+	return p
+}
+
+// sitePage is the page of the site in the address. Errors: fault.NotFound.
+func (c *console) sitePage(r *request, tab, title string) (Page, error) {
+	s, err := c.Sites.Get(r.Context(), r.PathValue("site"))
+	if err != nil {
+		return Page{}, err
+	}
+	p := c.page(r, title)
+	p.Site, p.Tab = s, tab
+	return p, nil
+}
+
+// views holds one template per page, each with the layout and the partials.
+type views struct{ pages map[string]*template.Template }
+
+func newViews(a *assets) *views {
+	funcs := template.FuncMap{
+		"asset":        a.url,
+		"when":         when,
+		"clock":        clock,
+		"short":        short,
+		"input":        newInput,
+		"texts":        func() []textGroup { return textGroups },
+		"languages":    func() []spoken { return languages },
+		"languageName": languageName,
+		"contrast":     newContrast,
+		"palette": func(mode, title string, c site.Colours, e problems) paletteView {
+			return paletteView{mode, title, c, e}
+		},
+		"tab": func(current, name, label, key, path string) tabLink {
+			return tabLink{label, key, path, current == name}
+		},
+		"count": count,
+		"has":   func(e problems, field string) string { return e[field] },
+		"ratio": func(r float64) string { return strconv.FormatFloat(r, 'f', 1, 64) },
+		"inc":   func(i int) int { return i + 1 },
+		"join":  strings.Join,
+	}
+	shared := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	v := &views{pages: map[string]*template.Template{}}
+	names, err := fs.Glob(templateFiles, "templates/*.html")
+	if err != nil {
+		panic(err)
+	}
+	for _, file := range names {
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "templates/"), ".html")
+		if name == "layout" || name == "parts" {
+			continue
+		}
+		v.pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+	}
+	return v
+}
+
+// render writes a page; a template that fails leaves nothing half-written.
+func (c *console) render(w http.ResponseWriter, status int, name string, data any) error {
+	t := c.views.pages[name]
+	if t == nil {
+		return fmt.Errorf("admin: no template %s", name)
+	}
+	var page bytes.Buffer
+	if err := t.ExecuteTemplate(&page, "layout", data); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(page.Len()))
+	w.WriteHeader(status)
+	_, err := page.WriteTo(w)
+	return ignoreDisconnect(err)
+}
+
+// ignoreDisconnect drops the error of a reader who left: nobody can be told.
+func ignoreDisconnect(error) error { return nil }
+
+// problems says what is wrong, by the name of the input.
+type problems map[string]string
+
+// input is one labelled form control for the partial "input".
+type input struct {
+	Name, Label, Value, Hint, Error string
+}
+
+// newInput makes an input; hint may be left out.
+func newInput(name, label, value string, e problems, hint ...string) input {
+	return input{Name: name, Label: label, Value: value, Error: e[name], Hint: strings.Join(hint, " ")}
+}
+
+// ID is the input's id; names hold dots, which selectors dislike.
+func (i input) ID() string { return strings.ReplaceAll(i.Name, ".", "-") }
+
+type tabLink struct {
+	Label, Key, Path string
+	Current          bool
+}
+
+type option struct {
+	Value, Label string
+	Chosen       bool
+}
+
+// when shows a moment in UTC; the script adds the reader's own zone.
+func when(t time.Time) template.HTML {
+	if t.IsZero() {
+		return "—"
+	}
+	t = t.UTC()
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `">` + t.Format("2006-01-02 15:04:05") + ` UTC</time>`)
+}
+
+// clock is when without the day, for lists that are grouped by UTC days; the
+// script leaves it in UTC.
+func clock(t time.Time) template.HTML {
+	t = t.UTC()
+	return template.HTML(`<time data-utc datetime="` + t.Format(time.RFC3339) + `">` + t.Format("15:04:05") + `</time>`)
+}
+
+// short is the beginning of a hash, enough to tell versions apart.
+func short(hash string) string {
+	if len(hash) > 10 {
+		return hash[:10]
+	}
+	return hash
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -1,0 +1,159 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+
+	"assent/internal/account"
+	"assent/internal/fault"
+	"assent/internal/site"
+)
+
+func (c *console) home(w http.ResponseWriter, r *request) error {
+	http.Redirect(w, r.Request, "/console/sites", http.StatusSeeOther)
+	return nil
+}
+
+type sitesPage struct {
+	Page
+	Sites []site.Site
+}
+
+func (c *console) listSites(w http.ResponseWriter, r *request) error {
+	p := sitesPage{Page: c.page(r, "Sites")}
+	p.Tab = "sites"
+	var err error
+	if p.Sites, err = c.Sites.List(r.Context()); err != nil {
+		return err
+	}
+	return c.render(w, http.StatusOK, "sites", p)
+}
+
+type newSitePage struct {
+	Page
+	Name, Domains string
+	Errors        problems
+}
+
+func (c *console) showNewSite(w http.ResponseWriter, r *request) error {
+	p := newSitePage{Page: c.page(r, "Add a site")}
+	p.Tab = "sites"
+	return c.render(w, http.StatusOK, "site_new", p)
+}
+
+func (c *console) addSite(w http.ResponseWriter, r *request) error {
+	p := newSitePage{Page: c.page(r, "Add a site"), Name: r.PostForm.Get("name"), Domains: r.PostForm.Get("domains")}
+	p.Tab = "sites"
+	p.Errors = checkSite(p.Name)
+	var s *site.Site
+	if p.Errors == nil {
+		var err error
+		s, err = c.Sites.Add(r.Context(), domainsOf(p.Domains), p.Name, r.by())
+		if fault.KindOf(err) == fault.Unprocessed {
+			p.Errors = problems{"domains": fault.Message(err)}
+		} else if err != nil {
+			return err
+		}
+	}
+	if p.Errors != nil {
+		return c.render(w, http.StatusUnprocessableEntity, "site_new", p)
+	}
+	if err := c.log(r, account.SiteAdded, s.Key, nil); err != nil {
+		return err
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+s.Key+"?done=added", http.StatusSeeOther)
+	return nil
+}
+
+// domainsOf splits what people type: a domain a line, or separated by commas
+// or spaces.
+func domainsOf(typed string) []string {
+	return strings.FieldsFunc(typed, func(r rune) bool { return strings.ContainsRune(", ;\r\n\t", r) })
+}
+
+// maxSiteName is in characters; it is shown in headings.
+const maxSiteName = 200
+
+func checkSite(name string) problems {
+	if len([]rune(name)) > maxSiteName || strings.ContainsRune(name, 0) {
+		return problems{"name": "The name is too long. Use at most 200 characters."}
+	}
+	return nil
+}
+
+type sitePage struct {
+	Page
+	Tag           string
+	Current       *site.Version
+	DraftChanges  int
+	Records       int64  // in the register
+	Log           string // its origin
+	Name, Domains string
+	Errors        problems
+}
+
+// tag is the snippet that a site pastes first in its head.
+func (c *console) tag(key string) string {
+	return `<script src="` + c.PublicURL() + `/b/` + key + `.js"></script>`
+}
+
+func (c *console) overview(r *request) (sitePage, error) {
+	var p sitePage
+	var err error
+	if p.Page, err = c.sitePage(r, "overview", "Overview"); err != nil {
+		return p, err
+	}
+	state, err := c.Register.State(r.Context(), p.Site.ID)
+	if err != nil {
+		return p, err
+	}
+	p.Records, p.Log = state.Size, state.Origin
+	p.Tag = c.tag(p.Site.Key)
+	p.Name, p.Domains = p.Site.Name, strings.Join(p.Site.Domains, "\n")
+	if p.Current, err = c.Sites.Version(r.Context(), p.Site.Version); err != nil {
+		return p, err
+	}
+	draft, err := c.Sites.Draft(r.Context(), p.Site.Key)
+	if err != nil {
+		return p, err
+	}
+	p.DraftChanges = len(site.Diff(p.Current.Notice, draft))
+	return p, nil
+}
+
+func (c *console) showSite(w http.ResponseWriter, r *request) error {
+	p, err := c.overview(r)
+	if err != nil {
+		return err
+	}
+	return c.render(w, http.StatusOK, "site", p)
+}
+
+func (c *console) saveSite(w http.ResponseWriter, r *request) error {
+	p, err := c.overview(r)
+	if err != nil {
+		return err
+	}
+	p.Name, p.Domains = r.PostForm.Get("name"), r.PostForm.Get("domains")
+	if p.Errors = checkSite(p.Name); p.Errors == nil {
+		err = c.Sites.SetDomains(r.Context(), p.Site.Key, domainsOf(p.Domains), p.Name)
+		if fault.KindOf(err) == fault.Unprocessed {
+			p.Errors = problems{"domains": fault.Message(err)}
+		} else if err != nil {
+			return err
+		}
+	}
+	if p.Errors != nil {
+		return c.render(w, http.StatusUnprocessableEntity, "site", p)
+	}
+	if err := c.log(r, account.SiteDomains, p.Site.Key, nil); err != nil {
+		return err
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"?done=saved", http.StatusSeeOther)
+	return nil
+}
+
+// log writes what the member did to the activity log.
+func (c *console) log(r *request, action, siteKey string, detail map[string]string) error {
+	return c.Accounts.Log(r.Context(), account.Activity{MemberID: r.session.Member.ID, Action: action, Site: siteKey, Detail: detail})
+}

@@ -1,0 +1,163 @@
+// The console's own script. Every page works without it; it adds the reader's
+// time zone, copy buttons, colour pickers, a live preview and a warning before
+// unsaved changes are lost. It writes no HTML, so the page's policy can forbid
+// every sink for it.
+
+/** Times are rendered in UTC; the reader's own zone goes into the tooltip's place. */
+function localTimes(root: ParentNode): void {
+  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  root.querySelectorAll<HTMLTimeElement>("time[datetime]").forEach((time) => {
+    const at = new Date(time.dateTime);
+    if (Number.isNaN(at.getTime())) return;
+    if (time.dataset.utc !== undefined) {
+      time.title = format.format(at);
+      return;
+    }
+    time.title = time.textContent ?? "";
+    time.textContent = format.format(at);
+  });
+}
+
+/** A copy button stands beside every element that names itself data-copy. */
+function copyButtons(root: ParentNode): void {
+  root.querySelectorAll<HTMLElement>("[data-copy]").forEach((source) => {
+    if (!navigator.clipboard) return;
+    const button = document.createElement("button");
+    const label = source.dataset.copy || "Copy";
+    button.type = "button";
+    button.textContent = label;
+    if (source.dataset.copyStyle) button.className = source.dataset.copyStyle;
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(source.textContent?.trim() ?? "");
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Press Ctrl+C";
+        getSelection()?.selectAllChildren(source);
+      }
+      setTimeout(() => (button.textContent = label), 2000);
+    });
+    source.after(button);
+  });
+}
+
+/** Leaving a form with unsaved changes asks first. */
+function guardChanges(form: HTMLFormElement): void {
+  let changed = form.dataset.unsaved === "true";
+  const state = form.querySelector<HTMLElement>("[data-state]");
+  form.addEventListener("input", (event) => {
+    if ((event.target as HTMLInputElement).name === "mode") return;
+    changed = true;
+    if (state) state.textContent = "Not saved yet";
+  });
+  form.addEventListener("submit", (event) => {
+    const button = (event as SubmitEvent).submitter as HTMLButtonElement | null;
+    if (!button?.formTarget) changed = false;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (changed) event.preventDefault();
+  });
+}
+
+function parts(hex: string): number[] | null {
+  if (!/^#[0-9a-f]{6}$/i.test(hex)) return null;
+  return [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255);
+}
+
+function luminance(hex: string): number | null {
+  const rgb = parts(hex);
+  if (!rgb) return null;
+  const [r, g, b] = rgb.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+/** WCAG 2.2 contrast, 1 to 21; null while a colour is being typed. */
+function contrast(a: string, b: string): number | null {
+  const la = luminance(a);
+  const lb = luminance(b);
+  if (la === null || lb === null) return null;
+  return (Math.max(la, lb) + 0.05) / (Math.min(la, lb) + 0.05);
+}
+
+/** A picker beside each colour, and the contrast of each pair as it changes. */
+function colours(form: HTMLFormElement): void {
+  form.querySelectorAll<HTMLInputElement>("input[data-colour]").forEach((text) => {
+    const picker = document.createElement("input");
+    picker.type = "color";
+    picker.setAttribute("aria-label", `Pick: ${text.dataset.colour}`);
+    picker.value = parts(text.value) ? text.value : "#000000";
+    picker.addEventListener("input", () => {
+      text.value = picker.value;
+      text.dispatchEvent(new Event("input", { bubbles: true }));
+    });
+    text.addEventListener("input", () => {
+      if (parts(text.value)) picker.value = text.value.toLowerCase();
+    });
+    text.before(picker);
+  });
+  const show = (): void => {
+    form.querySelectorAll<HTMLElement>("[data-contrast]").forEach((badge) => {
+      const [a, b] = (badge.dataset.contrast ?? "").split(" ").map((name) => (form.elements.namedItem(name) as HTMLInputElement).value);
+      const ratio = contrast(a, b);
+      if (ratio === null) return;
+      const enough = ratio >= 4.5;
+      badge.textContent = `${ratio.toFixed(1)}:1 ${enough ? "readable" : "too weak, at least 4.5:1"}`;
+      badge.className = `badge ${enough ? "good" : "bad"}`;
+    });
+  };
+  form.addEventListener("input", show);
+}
+
+/** The preview follows the form; a slip keeps the last good one and says why. */
+function livePreview(form: HTMLFormElement): void {
+  const button = form.querySelector<HTMLButtonElement>("button[formtarget='preview']");
+  const frame = form.querySelector<HTMLIFrameElement>("iframe[name='preview']");
+  const said = form.querySelector<HTMLElement>("[data-preview-state]");
+  if (!button || !frame) return;
+  button.hidden = true;
+  let timer = 0;
+  let turn = 0;
+  const update = async (): Promise<void> => {
+    const mine = ++turn;
+    try {
+      const answer = await fetch(button.formAction, {
+        method: "POST",
+        body: new URLSearchParams([...new FormData(form)].filter((e): e is [string, string] => typeof e[1] === "string")),
+        headers: { Accept: "text/plain" },
+      });
+      const text = await answer.text();
+      if (mine !== turn) return;
+      if (answer.ok) frame.contentWindow?.postMessage(text, "*");
+      if (said) said.textContent = answer.ok ? "" : answer.status === 401 ? "You are signed out. Sign in again in another tab, then come back." : text;
+    } catch {
+      if (said && mine === turn) said.textContent = "The server cannot be reached; the preview is not up to date.";
+    }
+  };
+  form.addEventListener("input", (event) => {
+    if ((event.target as HTMLInputElement).name === "width") return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void update(), 300);
+  });
+}
+
+/** The stage shows a whole desktop or phone at whatever width it has. */
+function fitStage(stage: HTMLElement): void {
+  const frame = stage.querySelector("iframe");
+  if (!frame) return;
+  const fit = (): void => {
+    const phone = document.querySelector<HTMLInputElement>("#width-phone")?.checked;
+    stage.style.setProperty("--zoom", phone ? String(Math.min(1, stage.clientWidth / 420, 0.78)) : String(stage.clientWidth / 1280));
+  };
+  new ResizeObserver(fit).observe(stage);
+  document.querySelectorAll("input[name='width']").forEach((radio) => radio.addEventListener("change", fit));
+  fit();
+}
+
+localTimes(document);
+copyButtons(document);
+document.querySelectorAll<HTMLFormElement>("form[data-guard]").forEach(guardChanges);
+document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) => {
+  colours(form);
+  livePreview(form);
+});
+document.querySelectorAll<HTMLElement>(".stage").forEach(fitStage);

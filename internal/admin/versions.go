@@ -1,0 +1,208 @@
+package admin
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"assent/internal/account"
+	"assent/internal/fault"
+	"assent/internal/site"
+)
+
+// change is a difference in the reader's words.
+type change struct {
+	Where         []string
+	Before, After string
+}
+
+// places gives the notice's fields the names that the editor has for them.
+var places = map[string]string{
+	"controller": "Who asks", "policy url": "privacy policy address", "enforcement": "Blocking", "undeclared": "what no service declares",
+	"policy": "policy", "choice days": "Days until asked again", "honour gpc": "Global Privacy Control", "regime": "Kind of consent",
+	"layout": "Look", "light": "light", "dark": "dark", "button text": "button text", "services": "Services", "texts": "Texts",
+	"languages": "Languages", "categories": "Categories", "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
+	"nl": "Dutch", "pl": "Polish", "pt": "Portuguese",
+}
+
+func inWords(changes []site.Change) []change {
+	list := make([]change, 0, len(changes))
+	for _, c := range changes {
+		var where []string
+		for i, step := range strings.Split(c.Path, " › ") {
+			if word, ok := places[step]; ok {
+				step = word
+			}
+			if i == 0 {
+				step = capital(step)
+			}
+			where = append(where, step)
+		}
+		list = append(list, change{where, c.Before, c.After})
+	}
+	return list
+}
+
+func capital(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
+}
+
+type publishPage struct {
+	Page
+	Current *site.Version
+	Next    int
+	Changes []change
+	Draft   string // fingerprint of what is shown; publishing anything else is refused
+}
+
+func (c *console) publishPage(r *request) (publishPage, error) {
+	var p publishPage
+	var err error
+	if p.Page, err = c.sitePage(r, "banner", "Review and publish"); err != nil {
+		return p, err
+	}
+	if p.Current, err = c.Sites.Version(r.Context(), p.Site.Version); err != nil {
+		return p, err
+	}
+	draft, err := c.Sites.Draft(r.Context(), p.Site.Key)
+	if err != nil {
+		return p, err
+	}
+	versions, err := c.Sites.Versions(r.Context(), p.Site.Key)
+	if err != nil {
+		return p, err
+	}
+	p.Next = len(versions) + 1
+	p.Draft = fingerprint(draft)
+	p.Changes = inWords(site.Diff(p.Current.Notice, draft))
+	return p, nil
+}
+
+func (c *console) showPublish(w http.ResponseWriter, r *request) error {
+	p, err := c.publishPage(r)
+	if err != nil {
+		return err
+	}
+	return c.render(w, http.StatusOK, "publish", p)
+}
+
+func (c *console) publish(w http.ResponseWriter, r *request) error {
+	p, err := c.publishPage(r)
+	if err != nil {
+		return err
+	}
+	if r.PostForm.Get("draft") != p.Draft {
+		p.Problem = "The draft has changed since this page was made. Look at the changes again, then publish."
+		return c.render(w, http.StatusConflict, "publish", p)
+	}
+	v, err := c.Sites.Publish(r.Context(), p.Site.Key, r.by())
+	switch fault.KindOf(err) {
+	case fault.Conflict, fault.Unprocessed:
+		p.Problem = fault.Message(err)
+		return c.render(w, http.StatusConflict, "publish", p)
+	}
+	if err != nil {
+		return err
+	}
+	detail := map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}
+	if err := c.log(r, account.SitePublished, p.Site.Key, detail); err != nil {
+		return err
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"?done=published", http.StatusSeeOther)
+	return nil
+}
+
+type versionsPage struct {
+	Page
+	Versions []site.Version
+	From, To *site.Version // what is compared; nil: nothing
+	Changes  []change
+}
+
+// IsFrom and IsTo say which radio buttons are chosen: what is compared, or the
+// newest version against the one before.
+func (p versionsPage) IsFrom(i int) bool {
+	if p.From != nil {
+		return p.Versions[i].Version == p.From.Version
+	}
+	return i == min(1, len(p.Versions)-1)
+}
+
+// IsTo is IsFrom's twin.
+func (p versionsPage) IsTo(i int) bool {
+	if p.To != nil {
+		return p.Versions[i].Version == p.To.Version
+	}
+	return i == 0
+}
+
+func (c *console) listVersions(w http.ResponseWriter, r *request) error {
+	var p versionsPage
+	var err error
+	if p.Page, err = c.sitePage(r, "versions", "Versions"); err != nil {
+		return err
+	}
+	if p.Versions, err = c.Sites.Versions(r.Context(), p.Site.Key); err != nil {
+		return err
+	}
+	from, to := r.URL.Query().Get("from"), r.URL.Query().Get("to")
+	if from != "" && to != "" {
+		if p.From, err = c.version(r, from); err != nil {
+			return err
+		}
+		if p.To, err = c.version(r, to); err != nil {
+			return err
+		}
+		p.Changes = inWords(site.Diff(p.From.Notice, p.To.Notice))
+	}
+	return c.render(w, http.StatusOK, "versions", p)
+}
+
+// version is a version of the site in the address, never of another.
+func (c *console) version(r *request, hash string) (*site.Version, error) {
+	v, err := c.Sites.Version(r.Context(), hash)
+	if kind := fault.KindOf(err); kind == fault.Unprocessed || err == nil && v.Site != r.PathValue("site") {
+		return nil, fault.New(fault.NotFound, "This site has no such version. Choose one from its list of versions.")
+	}
+	return v, err
+}
+
+type versionPage struct {
+	Page
+	Version    *site.Version
+	Everything []change
+}
+
+func (c *console) showVersion(w http.ResponseWriter, r *request) error {
+	var p versionPage
+	var err error
+	if p.Page, err = c.sitePage(r, "versions", "Version"); err != nil {
+		return err
+	}
+	if p.Version, err = c.version(r, r.PathValue("version")); err != nil {
+		return err
+	}
+	p.Title = "Version " + strconv.Itoa(p.Version.Number)
+	p.Everything = inWords(site.Diff(&site.Notice{}, p.Version.Notice))
+	return c.render(w, http.StatusOK, "version", p)
+}
+
+// versionContent is the canonical JSON, byte for byte what the hash names.
+func (c *console) versionContent(w http.ResponseWriter, r *request) error {
+	v, err := c.version(r, r.PathValue("version"))
+	if err != nil {
+		return err
+	}
+	download(w, "application/json", "notice-"+v.Site+"-"+strconv.Itoa(v.Number)+".json")
+	_, err = w.Write(v.Content)
+	return ignoreDisconnect(err)
+}
+
+// download names a file for the browser to keep.
+func download(w http.ResponseWriter, contentType, name string) {
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
+}
