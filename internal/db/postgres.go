@@ -67,7 +67,6 @@ func explainPostgres(err error) string {
 		case pg.Code[:2] == "57" || pg.Code[:2] == "08" || pg.Code[:2] == "53":
 			return "The PostgreSQL server is not available just now. Nothing was recorded; it is tried again with the next request."
 		}
-		return ""
 	}
 	var netErr *net.OpError
 	var connect *pgconn.ConnectError

@@ -4,6 +4,7 @@ package public
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -139,7 +140,7 @@ func (p *public) adapt(rt route) http.Handler {
 		}()
 		status, err := rt.handler(w, r)
 		switch {
-		case err != nil && r.Context().Err() != nil:
+		case errors.Is(err, context.Canceled):
 			status = statusGone // nobody is there to be answered, and nothing failed
 		case err != nil:
 			status = web.Status(err)
