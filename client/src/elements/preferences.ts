@@ -99,7 +99,7 @@ export class Preferences {
       row(
         texts.trackers,
         ...service.trackers.map(([kind, name, lifetime]) =>
-          h("span", {}, h("code", {}, name), " ", kind.replace("_", " "), lifetime && ` · ${texts.lifetime} ${lifetime}`),
+          h("span", {}, h("code", { dir: "ltr" }, name), " ", kind.replace("_", " "), lifetime && ` · ${texts.lifetime}: ${lifetime}`),
         ),
       );
     }

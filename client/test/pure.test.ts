@@ -1,0 +1,130 @@
+// Pure rules that no other language shares.
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { delay, parseEntry, settled } from "../src/backoff";
+import type { Config, Kind, Service, Tracker } from "../src/config";
+import { complete, granted, grantsMore, preset, uniform } from "../src/decision";
+import { parents } from "../src/hosts";
+import { pick, rightToLeft } from "../src/language";
+import { mayStore } from "../src/trackers";
+import { uuid4, uuid7 } from "../src/uuid";
+
+const tracker = (kind: Kind, name: string): Tracker => [kind, name, ""];
+const service = (key: string, category: string, ...trackers: Tracker[]) => ({ key, category, hosts: [], trackers }) as unknown as Service;
+
+const config = {
+  regime: "opt-in",
+  undeclared: "with_all",
+  domains: [],
+  categories: ["necessary", "analytics", "advertising"],
+  services: [
+    service("basket", "necessary", tracker("cookie", "basket"), tracker("cookie", "shared")),
+    service("count", "analytics", tracker("cookie", "_count*"), tracker("cookie", "shared"), tracker("local_storage", "count")),
+    service("heat", "analytics"),
+    service("ads", "advertising", tracker("cookie", "_count_ads")),
+  ],
+} as unknown as Config;
+const none = uniform(config, false);
+const all = uniform(config, true);
+
+describe("completing a selection", () => {
+  test("a category decides for its services", () => {
+    const base = { categories: { analytics: false, advertising: false }, services: { count: true } };
+    assert.deepEqual(complete(config, base, { analytics: true }, {}), { categories: { analytics: true, advertising: false }, services: {} });
+  });
+  test("a service that is named differs from its category", () =>
+    assert.deepEqual(complete(config, none, { analytics: true }, { heat: false }).services, { heat: false }));
+  test("a service that is not named keeps its value", () =>
+    assert.deepEqual(complete(config, { ...none, services: { count: true } }, {}, { ads: true }).services, { count: true, ads: true }));
+  test("necessary and unknown keys are dropped", () =>
+    assert.deepEqual(complete(config, none, { necessary: false, nonsense: true }, { basket: false, constructor: true }), none));
+});
+
+describe("granted", () => {
+  test("necessary always", () => assert.equal(granted(config, none, "basket") && granted(config, none, "necessary"), true));
+  test("unknown keys are neither granted nor refused", () => {
+    for (const key of ["nonsense", "", "__proto__", "constructor", "toString"]) assert.equal(granted(config, all, key), undefined);
+  });
+  test("more is granted only where something was refused before", () => {
+    assert.equal(grantsMore(config, none, { ...none, services: { heat: true } }), true);
+    assert.equal(grantsMore(config, all, none), false);
+    assert.equal(grantsMore(config, none, none), false);
+  });
+  test("before a choice by regime", () => {
+    assert.deepEqual(preset(config), none);
+    assert.deepEqual(preset({ ...config, regime: "opt-out" }), all);
+  });
+});
+
+describe("storing under a name", () => {
+  const may = (selection: typeof none, kind: Kind, name: string, strict = true) => mayStore(config, selection, kind, name, strict);
+  test("our own always", () => assert.equal(may(none, "cookie", "assent_k3y"), true));
+  test("a necessary name always, even if another service declares it too", () => {
+    assert.equal(may(none, "cookie", "basket"), true);
+    assert.equal(may(none, "cookie", "shared"), true);
+  });
+  test("a refused name never", () => assert.equal(may(none, "cookie", "_count_1", false), false));
+  test("a name of two services when one of them is granted", () =>
+    assert.equal(may({ ...none, services: { ads: true } }, "cookie", "_count_ads"), true));
+  test("the kind matters", () => assert.equal(may(none, "session_storage", "count", false), true));
+  test("an undeclared name after everything was accepted", () => {
+    assert.equal(may(none, "cookie", "other"), false);
+    assert.equal(may({ ...all, services: { heat: false } }, "cookie", "other"), false);
+    assert.equal(may(all, "cookie", "other"), true);
+    assert.equal(mayStore({ ...config, undeclared: "block" }, all, "cookie", "other", true), false);
+  });
+});
+
+describe("sending again", () => {
+  test("answers that end it", () => {
+    for (const status of [200, 201, 400, 403, 409, 413, 422]) assert.equal(settled(status), true, String(status));
+    for (const status of [0, 408, 429, 500, 503]) assert.equal(settled(status), false, String(status));
+  });
+  test("pauses grow to an hour and no further", () => {
+    assert.equal(delay(0, 1), 2_000);
+    assert.equal(delay(3, 0), 8_000);
+    for (const tries of [11, 12, 1e6, Number.MAX_SAFE_INTEGER]) assert.equal(delay(tries, 1), 3_600_000);
+  });
+  test("what lies in storage is not trusted", () => {
+    const entry = { body: "{}", tries: 2, next: 5 };
+    assert.deepEqual(parseEntry(JSON.stringify(entry)), entry);
+    for (const text of [null, "", "null", "1", "[]", "{", '{"body":1,"tries":0,"next":0}', '{"body":"","tries":0.5,"next":0}', '{"body":"","tries":0}']) {
+      assert.equal(parseEntry(text), null, String(text));
+    }
+  });
+});
+
+describe("identifiers", () => {
+  test("UUIDs have version and variant", () => {
+    assert.match(uuid4(), /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    assert.match(uuid7(1_795_300_000_123), /^01a20038-017b-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    assert.notEqual(uuid4(), uuid4());
+  });
+  test("version 7 grows with time", () => assert.ok(uuid7(1) < uuid7(2) && uuid7(2 ** 40) < uuid7(2 ** 40 + 1)));
+});
+
+describe("languages", () => {
+  const languages = ["en", "de", "pt-BR", "zh-Hant"];
+  for (const [wanted, found] of [
+    [["de"], "de"],
+    [["de-AT"], "de"],
+    [["DE"], "de"],
+    [["pt-PT"], "pt-BR"],
+    [["", "de"], "de"],
+    [["fr", "de"], "de"],
+    [["fr"], "en"],
+    [[], "en"],
+  ] as const) {
+    test(`${wanted.join(", ") || "nothing"} gets ${found}`, () => assert.equal(pick(languages, wanted), found));
+  }
+  test("direction", () => {
+    for (const language of ["ar", "he", "fa-IR", "ur", "az-Arab"]) assert.equal(rightToLeft(language), true, language);
+    for (const language of ["en", "arn", "hy", "ur-Latn", "de"]) assert.equal(rightToLeft(language), false, language);
+  });
+});
+
+test("parents of a host", () => {
+  assert.deepEqual(parents("a.b.shop.example"), ["a.b.shop.example", "b.shop.example", "shop.example"]);
+  assert.deepEqual(parents("localhost"), []);
+  assert.deepEqual(parents("127.0.0.1"), []);
+});

@@ -1,0 +1,112 @@
+// The pure floors against the vectors that their Go twins read, too.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import type { Config, Service, Tracker } from "../src/config";
+import { decode, encode } from "../src/cookie";
+import { judge, statusOf, type Choice } from "../src/decision";
+import { cookieDomain, within } from "../src/hosts";
+import { policy } from "../src/policy";
+import { matches } from "../src/trackers";
+
+function vectors<T>(name: string): T {
+  return JSON.parse(readFileSync(new URL(`../testdata/${name}.json`, import.meta.url), "utf8")) as T;
+}
+
+type Flags = Record<string, boolean>;
+interface StoredChoice {
+  consent_id: string;
+  record_id: string;
+  version: string;
+  time: number;
+  action: Choice["action"];
+  categories: Flags;
+  services: Flags;
+}
+type Part = Partial<Omit<Config, "services">> & { services?: Partial<Service>[] };
+
+/** A config with what the vector says and nothing else. */
+function config({ services = [], ...rest }: Part): Config {
+  const whole = services.map((s) => ({ hosts: [], trackers: [] as Tracker[], ...s }) as unknown as Service);
+  return { domains: [], categories: ["necessary"], undeclared: "with_all", regime: "opt-in", ...rest, services: whole } as unknown as Config;
+}
+
+describe("the stored choice", () => {
+  const { valid, invalid } = vectors<{
+    valid: { name: string; text: string; choice: StoredChoice }[];
+    invalid: { name: string; text: string }[];
+  }>("cookie");
+  for (const { name, text, choice } of valid) {
+    test(`reads and writes ${name}`, () => {
+      const { consent_id: consentId, record_id: recordId, ...rest } = choice;
+      assert.deepEqual(decode(text), { consentId, recordId, ...rest });
+      assert.equal(encode({ consentId, recordId, ...rest }), text);
+    });
+  }
+  for (const { name, text } of invalid) {
+    test(`is not read from ${name}`, () => assert.equal(decode(text), null));
+  }
+});
+
+describe("a site's hosts", () => {
+  const { cases } = vectors<{
+    cases: { name: string; domains: string[]; host: string; owned: boolean; cookie_domain: string }[];
+  }>("hosts");
+  for (const row of cases) {
+    test(row.name, () => {
+      assert.equal(row.domains.some((domain) => within(row.host, domain)), row.owned);
+      assert.equal(cookieDomain(row.domains, row.host), row.cookie_domain);
+    });
+  }
+});
+
+describe("a tracker's name", () => {
+  for (const row of vectors<{ cases: { pattern: string; name: string; matches: boolean }[] }>("trackers").cases) {
+    test(`${row.pattern} ${row.matches ? "fits" : "does not fit"} ${row.name || "nothing"}`, () =>
+      assert.equal(matches(row.pattern, row.name), row.matches));
+  }
+});
+
+describe("the status", () => {
+  const { notice, cases } = vectors<{
+    notice: Part;
+    cases: { name: string; categories: Flags; services: Flags; status: string }[];
+  }>("status");
+  for (const row of cases) test(`${row.name}: ${row.status}`, () => assert.equal(statusOf(config(notice), row), row.status));
+});
+
+describe("which choice is in force", () => {
+  const v = vectors<{
+    version: string;
+    choice_days: number;
+    now: number;
+    cases: {
+      name: string;
+      regime: Config["regime"];
+      gpc: boolean;
+      stored: Pick<Choice, "version" | "time" | "action"> | null;
+      state: string;
+      why: string;
+    }[];
+  }>("force");
+  for (const row of v.cases) {
+    test(row.name, () => {
+      const stored = row.stored && { consentId: "c", recordId: "r", categories: {}, services: {}, ...row.stored };
+      const verdict = judge(config({ version: v.version, choice_days: v.choice_days, regime: row.regime }), stored, v.now, row.gpc);
+      assert.equal(verdict.state, row.state);
+      assert.equal(verdict.state === "ask" ? verdict.why : "", row.why);
+    });
+  }
+});
+
+describe("the policy", () => {
+  const v = vectors<{
+    notice: Part;
+    page: string;
+    consent: string;
+    cases: { name: string; undeclared: Config["undeclared"]; categories: Flags; services: Flags; policy: string }[];
+  }>("policy");
+  for (const row of v.cases) {
+    test(row.name, () => assert.equal(policy(config({ ...v.notice, undeclared: row.undeclared }), row, v.page, v.consent), row.policy));
+  }
+});
