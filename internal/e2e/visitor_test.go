@@ -92,14 +92,20 @@ func (v *visitor) holds(t *testing.T) []string {
 	return list
 }
 
-// quiet waits until a foreign origin has received nothing for half a second:
-// there is no event for a request that is never sent.
+// quiet waits until a foreign origin has received nothing for a while.
 func quiet(t *testing.T, f *foreign) {
 	t.Helper()
+	stillFor(t, "a quiet foreign origin", f.mark)
+}
+
+// stillFor waits until a count has not changed for half a second: there is no
+// event for a request that is never sent.
+func stillFor(t *testing.T, what string, counted func() int) {
+	t.Helper()
 	const stillness = 500 * time.Millisecond
-	last, since := f.mark(), time.Now()
-	browsertest.Until(t, "a quiet foreign origin", func() bool {
-		if now := f.mark(); now != last {
+	last, since := counted(), time.Now()
+	browsertest.Until(t, what, func() bool {
+		if now := counted(); now != last {
 			last, since = now, time.Now()
 		}
 		return time.Since(since) > stillness

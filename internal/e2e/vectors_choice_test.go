@@ -1,0 +1,84 @@
+package e2e
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"assent/internal/browsertest"
+)
+
+// mayScan are the vectors that a preload scanner may ask for.
+func mayScan(name string) bool {
+	return slices.ContainsFunc(vectors, func(v vector) bool { return v.name == name && v.scanned })
+}
+
+func (o outcome) isQuiet(t *testing.T, when string) {
+	t.Helper()
+	if len(o.ran) != 0 {
+		t.Errorf("%s: foreign code ran: %s", when, strings.Join(o.ran, ", "))
+	}
+	for name, n := range o.sent {
+		if !mayScan(name) {
+			t.Errorf("%s: %s sent %d requests", when, name, n)
+		}
+	}
+	if len(o.held) != 0 {
+		t.Errorf("%s: the browser holds %s", when, strings.Join(o.held, ", "))
+	}
+}
+
+func TestNoVectorGetsPastTheTag(t *testing.T) {
+	p := newVectorPage(t)
+	w := newWorld(t, vectorService(p.b.port))
+	p.first = w.tag()
+
+	refusing := newVisitor(t)
+	before := p.view(t, refusing, "/")
+	before.isQuiet(t, "before a choice")
+	w.press(t, refusing, refuseAll, "accepted_necessary")
+	p.view(t, refusing, "/next").isQuiet(t, "on the page after refusing")
+	w.receipts(t, refusing, "accept_necessary accepted_necessary")
+
+	accepting := newVisitor(t)
+	browsertest.Open(t, accepting.ctx, p.url+"/")
+	browsertest.Wait(t, accepting.ctx, layer(acceptAll))
+	quiet(t, p.b)
+	mark := p.b.mark()
+	w.press(t, accepting, acceptAll, "accepted_all")
+	after := p.look(t, accepting, mark)
+	everyVectorWorked(t, after)
+
+	browsertest.Eval[bool](t, accepting.ctx, `(assent.open(), true)`)
+	w.press(t, accepting, withdraw, "accepted_necessary")
+	if left := slices.DeleteFunc(p.look(t, accepting, p.b.mark()).held, undeclared); len(left) != 0 {
+		t.Errorf("withdrawal left %s", strings.Join(left, ", "))
+	}
+	w.receipts(t, accepting, "accept_all accepted_all", "withdraw accepted_necessary")
+
+	var table strings.Builder
+	for _, v := range vectors {
+		fmt.Fprintf(&table, "\n%-22s %6d %9d %8d %9d", v.name, before.sent[v.name], ran(before, v.name), after.sent[v.name], ran(after, v.name))
+	}
+	t.Logf("%-22s %6s %9s %8s %9s%s\n%-22s %6d %9d %8d %9d\nitems stored: %d before a choice, %d after accept all",
+		"vector", "before", "code ran", "accepted", "code ran", table.String(),
+		"all", total(before.sent), len(before.ran), total(after.sent), len(after.ran), len(before.held), len(after.held))
+}
+
+func ran(o outcome, name string) int {
+	n := 0
+	for _, r := range o.ran {
+		if r == name {
+			n++
+		}
+	}
+	return n
+}
+
+// undeclared tells the items that no service declares: withdrawal promises to
+// remove what was declared.
+func undeclared(item string) bool {
+	kind, name, _ := strings.Cut(item, " ")
+	return strings.HasPrefix(name, "u_") || kind == "cache_storage"
+}
