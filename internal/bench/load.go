@@ -1,0 +1,197 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Checks that every answer gets.
+const (
+	checkConsent = "consent" // JSON; record_id is the one that was sent, the status is right
+	checkBytes   = "bytes"   // exactly these bytes
+	checkJSON    = "json"    // JSON
+)
+
+// loadSpec is one load: bounded in time, on loopback, with a fixed number of
+// connections, each of which sends its next request when the last was answered.
+type loadSpec struct {
+	Addr        string // 127.0.0.1:port
+	Requests    []requestSpec
+	Connections int
+	Warm        time.Duration // load before anything is counted
+	Measure     time.Duration
+	Code        int    // HTTP status that every answer has to have
+	Check       string // one of the checks
+	Bytes       []byte // for checkBytes
+}
+
+// loadResult is what the load generator saw. Latencies are of the measured part.
+type loadResult struct {
+	PerSecond     float64
+	P50, P99, Max time.Duration
+	Measured      int           // answers in the measured part
+	Accepted      int           // every answer that passed its check, warm-up included
+	CPU           time.Duration // of the generator, over the whole load
+}
+
+// graceForAnswers is how long answers may take after the end of a load.
+const graceForAnswers = 20 * time.Second
+
+// runLoad opens the connections, loads, and checks every answer. The first
+// wrong answer ends it with an error: a figure with failures in it is no figure.
+func runLoad(ctx context.Context, s loadSpec) (*loadResult, error) {
+	if err := onLoopback(s.Addr); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	clients := make([]*client, s.Connections)
+	for i := range clients {
+		c, err := newClient(ctx, &s)
+		if err != nil {
+			return nil, err
+		}
+		defer c.conn.Close()
+		clients[i] = c
+	}
+	begin := time.Now()
+	from := begin.Add(s.Warm)
+	until := from.Add(s.Measure)
+	stop := context.AfterFunc(ctx, func() {
+		for _, c := range clients {
+			c.conn.SetDeadline(time.Unix(1, 0))
+		}
+	})
+	defer stop()
+	var work sync.WaitGroup
+	for i, c := range clients {
+		work.Go(func() {
+			c.conn.SetDeadline(until.Add(graceForAnswers))
+			if err := c.run(i, from, until); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	work.Wait()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return summary(clients, s.Measure), nil
+}
+
+// onLoopback keeps the load on this machine.
+func onLoopback(addr string) error {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("%s is not an address of the loopback range: the load generator only loads this machine", addr)
+	}
+	return nil
+}
+
+func summary(clients []*client, measured time.Duration) *loadResult {
+	r := new(loadResult)
+	var all []time.Duration
+	for _, c := range clients {
+		all = append(all, c.took...)
+		r.Accepted += c.accepted
+	}
+	slices.Sort(all)
+	r.Measured = len(all)
+	r.PerSecond = float64(len(all)) / measured.Seconds()
+	if len(all) > 0 {
+		r.P50, r.P99, r.Max = all[len(all)/2], all[len(all)*99/100], all[len(all)-1]
+	}
+	return r
+}
+
+// client is one connection and the goroutine that owns it.
+type client struct {
+	spec     *loadSpec
+	conn     net.Conn
+	requests []*request
+	answers  answerReader
+	ids      *idSource
+	took     []time.Duration
+	accepted int
+}
+
+func newClient(ctx context.Context, s *loadSpec) (*client, error) {
+	c := &client{spec: s, ids: newIDSource()}
+	for _, spec := range s.Requests {
+		r, err := newRequest(s.Addr, spec)
+		if err != nil {
+			return nil, err
+		}
+		c.requests = append(c.requests, r)
+	}
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", s.Addr)
+	if err != nil {
+		return nil, err
+	}
+	c.conn = conn
+	c.answers = answerReader{from: conn, buf: make([]byte, 4<<10)}
+	return c, nil
+}
+
+func (c *client) run(number int, from, until time.Time) error {
+	for i := number; ; i++ {
+		begin := time.Now()
+		if !begin.Before(until) {
+			return nil
+		}
+		r := c.requests[i%len(c.requests)]
+		record := r.renew(c.ids, begin)
+		if _, err := c.conn.Write(r.bytes); err != nil {
+			return err
+		}
+		code, body, err := c.answers.next()
+		if err != nil {
+			return fmt.Errorf("no whole answer: %w", err)
+		}
+		end := time.Now()
+		if err := c.spec.check(code, body, record, r.status); err != nil {
+			return err
+		}
+		c.accepted++
+		if !end.Before(from) && end.Before(until) {
+			c.took = append(c.took, end.Sub(begin))
+		}
+	}
+}
+
+func (s *loadSpec) check(code int, body, record []byte, status string) error {
+	if code != s.Code {
+		return fmt.Errorf("answered %d instead of %d: %.300s", code, s.Code, body)
+	}
+	switch s.Check {
+	case checkBytes:
+		if !bytes.Equal(body, s.Bytes) {
+			return fmt.Errorf("answered %d bytes that are not the %d expected ones", len(body), len(s.Bytes))
+		}
+	case checkConsent:
+		if got := member(body, "record_id"); record == nil || !bytes.Equal(got, record) {
+			return fmt.Errorf("the answer names the record %q, the request %q", got, record)
+		}
+		if got := member(body, "status"); string(got) != status {
+			return fmt.Errorf("the answer has the status %q instead of %q", got, status)
+		}
+	case checkJSON:
+		if !json.Valid(body) {
+			return fmt.Errorf("the answer is not JSON: %.300s", body)
+		}
+	default:
+		return errors.New("the load names no check")
+	}
+	return nil
+}
