@@ -62,6 +62,8 @@
     earlier.replaceChildren(...(rows.length ? rows : [make('li', 'none yet', 'none')]));
   };
 
+  // The basket and the choice itself are the shop's own and necessary.
+  const own = (name) => name === 'basket' || name.startsWith('assent_');
   const held = () => ({
     cookies: document.cookie.split('; ').filter(Boolean).map((c) => c.split('=')[0]),
     local: Object.keys(localStorage),
@@ -75,7 +77,7 @@
     last = text;
     for (const [kind, list] of Object.entries(now)) {
       panel.querySelector(`[data-held="${kind}"]`).replaceChildren(
-        ...(list.length ? list.sort().map((n) => make('code', n)) : [make('span', 'nothing', 'none')]));
+        ...(list.length ? list.sort().map((n) => make('code', n, own(n) ? '' : 'theirs')) : [make('span', 'nothing', 'none')]));
     }
   };
   drawHeld();
