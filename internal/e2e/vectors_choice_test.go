@@ -66,6 +66,22 @@ func TestNoVectorGetsPastTheTag(t *testing.T) {
 		"all", total(before.sent), len(before.ran), total(after.sent), len(after.ran), len(before.held), len(after.held))
 }
 
+// What a policy in the page cannot reach, said aloud: only the gate's header can.
+func TestOwnWorkersAreBeyondTheTag(t *testing.T) {
+	p := newVectorPage(t)
+	w := newWorld(t, vectorService(p.b.port))
+	for _, c := range []struct{ name, first string }{{"without a tag", ""}, {"before a choice", w.tag()}} {
+		p.first = c.first
+		sent := p.view(t, newVisitor(t), "/workers").sent
+		for _, name := range ownWorkers {
+			if c.first == "" && sent[name] == 0 {
+				t.Errorf("%s: %s imported nothing", c.name, name)
+			}
+		}
+		t.Logf("%s, foreign code in the site's own workers: %v", c.name, sent)
+	}
+}
+
 func ran(o outcome, name string) int {
 	n := 0
 	for _, r := range o.ran {

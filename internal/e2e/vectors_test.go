@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -19,7 +18,7 @@ import (
 type vector struct {
 	name    string
 	html    string
-	kind    string // what the foreign host answers: js, css, gif, html, text
+	kind    string // what the foreign host answers: js, module, css, gif, html, text
 	scanned bool   // static mark-up: browsers ask for it ahead of the parser, and so of any policy that a script writes
 }
 
@@ -28,6 +27,8 @@ func (v vector) code() bool { return v.kind == "js" }
 
 func inline(code string) string { return "<script>try{" + code + "}catch(e){}</script>" }
 
+// Not here: <a ping>, which Debian's Chromium has switched off, and workers from
+// the site's own files (see ownWorkers).
 var vectors = []vector{
 	{"script", `<script src="SRC"></script>`, "js", true},
 	{"script-async", `<script async src="SRC"></script>`, "js", true},
@@ -44,7 +45,8 @@ var vectors = []vector{
 	{"blank-frame-script", inline(`const f=document.createElement('iframe');document.documentElement.append(f);const s=f.contentDocument.createElement('script');s.src='SRC';f.contentDocument.head.append(s)`), "js", false},
 	{"worker-import", inline(`const w=new Worker(URL.createObjectURL(new Blob(["self.parent={ran:{push:n=>postMessage(n)}};importScripts('SRC')"])));w.onmessage=e=>ran.push(e.data)`), "js", false},
 	{"shared-worker-import", inline(`const w=new SharedWorker(URL.createObjectURL(new Blob(["onconnect=e=>{self.parent={ran:{push:n=>e.ports[0].postMessage(n)}};importScripts('SRC')}"])));w.port.onmessage=e=>ran.push(e.data)`), "js", false},
-	{"module-preload", `<link rel="modulepreload" href="SRC">`, "text", true},
+	{"audio-worklet", inline(`new OfflineAudioContext(1,1,44100).audioWorklet.addModule('SRC').catch(()=>{})`), "module", false},
+	{"module-preload", `<link rel="modulepreload" href="SRC">`, "module", true},
 	{"stylesheet", `<link rel="stylesheet" href="SRC">`, "css", true},
 	{"css-import", `<style>@import url("SRC");</style>`, "css", true},
 	{"css-background", `<div style="background:url(SRC);width:9px;height:9px"></div>`, "gif", false},
@@ -112,21 +114,27 @@ func newVectorPage(t *testing.T) *vectorPage {
 			"gif":  text("image/gif", onePixel),
 			"html": text("text/html", "<!doctype html><title>foreign</title>"),
 			"text": text("text/plain", ""),
+			// A module that cannot tell the page that it ran.
+			"module": text("text/javascript", ""),
 		}[v.kind]
-		if v.name == "module-preload" {
-			answer = text("text/javascript", "")
-		}
 		mux.HandleFunc("/"+v.name, answer)
+	}
+	for _, name := range ownWorkers {
+		mux.HandleFunc("/"+name, text("text/javascript", ""))
 	}
 	p.b = serveForeign(t, map[string]http.Handler{foreignHost: mux})
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/" && r.URL.Path != "/next" {
+		w.Header().Set("Cache-Control", "no-store")
+		if name, ok := strings.CutSuffix(r.URL.Path, ".js"); ok {
+			text("text/javascript", "importScripts('"+p.b.base(foreignHost)+name+"')")(w, r)
+			return
+		}
+		body := map[string]func() string{"/": p.html, "/next": p.html, "/workers": p.workers}[r.URL.Path]
+		if body == nil {
 			http.NotFound(w, r)
 			return
 		}
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		w.Header().Set("Cache-Control", "no-store")
-		io.WriteString(w, p.html())
+		text("text/html; charset=utf-8", body())(w, r)
 	}))
 	t.Cleanup(s.Close)
 	u, err := url.Parse(s.URL)
@@ -151,6 +159,19 @@ func (p *vectorPage) html() string {
 	}
 	b.WriteString("})()</script></body></html>")
 	return b.String()
+}
+
+// ownWorkers are workers whose file is the site's own and imports foreign code.
+// A worker from the network has the policy of its own answer and not that of the
+// page (HTML, "initialize worker policy container"), so only a header reaches it.
+var ownWorkers = []string{"own-worker", "own-shared-worker", "own-service-worker"}
+
+func (p *vectorPage) workers() string {
+	return "<!doctype html><html lang=en><head>" + p.first + `<meta charset=utf-8><title>Workers</title></head><body><script>window.ran=[];window.stored=(async()=>{
+new Worker('/own-worker.js');
+new SharedWorker('/own-shared-worker.js');
+await navigator.serviceWorker.register('/own-service-worker.js').catch(()=>{});
+})()</script></body></html>`
 }
 
 func vectorService(port string) site.Service {
