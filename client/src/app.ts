@@ -48,8 +48,8 @@ export class App implements Desk {
   private readonly _queue: Queue;
   private readonly _markup: Markup;
   private readonly _gpc: boolean;
-  /** A policy is in place, and only a reload can loosen it. */
-  private readonly _limited: boolean;
+  /** What the policy in place was made for; only a reload can loosen it. */
+  private _limit: Selection | null = null;
   private _consentId: string;
   private _ui: Ui | undefined;
 
@@ -66,12 +66,14 @@ export class App implements Desk {
     if (verdict.state === "stored") this.choice = verdict.choice;
     this.selection = this.choice ?? (verdict.state === "signal" ? uniform(config, false) : preset(config));
 
-    this._limited = parts.enforce?.(config, this.selection, origin) === true;
+    this._enforce();
     const strict = script?.dataset["undeclaredStorage"] !== "allow";
     parts.hook?.((kind, name) => mayStore(config, this.selection, kind, name, strict));
     this._sweep();
     this._queue = new Queue(config.site, origin);
-    this._markup = new Markup((key) => this.allowed(key), script?.nonce ?? "");
+    // What the policy would only break waits for the next page.
+    const free = (key: string) => this.allowed(key) && (!this._limit || this._allows(this._limit, key));
+    this._markup = new Markup(free, script?.nonce ?? "");
     if (verdict.state === "signal") void this.decide("signal", this.selection, "signal");
     this._meet(verdict.state === "ask");
   }
@@ -90,7 +92,15 @@ export class App implements Desk {
   }
 
   allowed(key: string): boolean {
-    return this.known(key) ?? undeclared(this.config, this.selection);
+    return this._allows(this.selection, key);
+  }
+
+  private _allows(selection: Selection, key: string): boolean {
+    return granted(this.config, selection, key) ?? undeclared(this.config, selection);
+  }
+
+  private _enforce(): void {
+    if (this._parts.enforce?.(this.config, this.selection, this._origin)) this._limit = this.selection;
   }
 
   open(): void {
@@ -119,11 +129,10 @@ export class App implements Desk {
     };
     this._shelf.write(choice);
     const sent = this._queue.add(choice.recordId, this._body(choice, source));
-    const taken = grantsMore(config, selection, before);
-    const given = grantsMore(config, before, selection);
-    this._adopt(choice);
+    const reload = this._limit && grantsMore(config, before, selection);
+    const taken = this._adopt(choice);
     if (taken) await dropDatabases(config.services.filter((s) => !this.allowed(s.key)));
-    if (taken || (given && this._limited)) {
+    if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
       session()?.setItem(SCROLL, location.pathname + " " + scrollY);
       location.reload();
@@ -150,16 +159,19 @@ export class App implements Desk {
     });
   }
 
-  /** From here on the page follows this choice. */
-  private _adopt(choice: Choice): void {
+  /** From here on the page follows this choice; tells whether it takes something back. */
+  private _adopt(choice: Choice): boolean {
+    const taken = grantsMore(this.config, choice, this.selection);
     this.choice = choice;
     this._consentId = choice.consentId;
     this.selection = choice;
+    // A policy can be tightened in a live page: at once here, and in other tabs.
+    if (taken) this._enforce();
     this._sweep();
     this._view.rest();
-    // Before a reload nothing is released: the policy would only break it.
-    if (!this._limited) this._markup.release();
+    this._markup.release();
     emit("change", state(this));
+    return taken;
   }
 
   private _sweep(): void {
@@ -176,10 +188,19 @@ export class App implements Desk {
       event.preventDefault();
       this.open();
     });
+    const news = () => {
+      const choice = this._shelf.read();
+      return choice && choice.recordId !== this.choice?.recordId ? choice : null;
+    };
     addEventListener("storage", (event) => {
-      const choice = event.key === this._shelf.key && this._shelf.read();
-      if (choice && choice.recordId !== this.choice?.recordId) this._adopt(choice);
+      const choice = event.key === this._shelf.key && news();
+      if (choice) this._adopt(choice);
     });
+    // "Back" may bring a page as it was before the choice.
+    addEventListener("pageshow", (event) => {
+      if (event.persisted && news()) location.reload();
+    });
+    addEventListener("pagehide", () => this._sweep());
     addEventListener("load", () => {
       this._sweep();
       this._scroll();

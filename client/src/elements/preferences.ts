@@ -1,6 +1,6 @@
 // The second layer: every category and service with a switch, and the record.
 import { NECESSARY, type Service, type Texts } from "../config";
-import { complete, everyService, granted, statusOf, uniform } from "../decision";
+import { complete, granted, statusOf, uniform } from "../decision";
 import { button, h, link } from "./dom";
 import type { Desk } from "./ui";
 
@@ -18,7 +18,7 @@ export class Preferences {
     this._texts = texts;
     this._language = language;
     const { config } = desk;
-    const close = button("x", "", () => this.dialog.close());
+    const close = button("x", "×", () => this.dialog.close());
     close.setAttribute("aria-label", texts.close);
     this.dialog = h(
       "dialog",
@@ -141,40 +141,32 @@ export class Preferences {
       [texts.date, date],
     ];
     if (choice.action === "signal") rows.push(["Global Privacy Control", "✓"]);
+    const list = h("dl", {}, ...rows.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)]));
     const said = h("span", { role: "status" });
-    const anything = statusOf(config, selection) !== "accepted_necessary" || Object.values(everyService(config, selection)).includes(true);
+    const copy = async () => {
+      try {
+        await navigator.clipboard.writeText(rows.map((row) => row.join(": ")).join("\n"));
+        said.textContent = texts.copied;
+      } catch {
+        // No clipboard outside secure contexts: what is to be copied is selected at least.
+        getSelection()?.selectAllChildren(list);
+      }
+    };
     return h(
       "section",
       { class: "record" },
       h("h3", {}, texts.your_choice),
-      h("dl", {}, ...rows.flatMap(([term, value]) => [h("dt", {}, term), h("dd", {}, value)])),
+      list,
       waiting && h("p", {}, texts.not_sent),
       h(
         "div",
         { class: "tools" },
-        button("plain copy", texts.copy, () => {
-          void copy(rows.map((row) => row.join(": ")).join("\n"), this.dialog).then(() => (said.textContent = texts.copied));
-        }),
+        button("plain copy", texts.copy, () => void copy()),
         said,
         !waiting && link(receipt, texts.receipt),
-        anything && button("plain withdraw", texts.withdraw, () => this._desk.decide("withdraw", uniform(config, false), "preferences")),
+        statusOf(config, selection) !== "accepted_necessary" &&
+          button("plain withdraw", texts.withdraw, () => this._desk.decide("withdraw", uniform(config, false), "preferences")),
       ),
     );
-  }
-}
-
-/** The clipboard interface exists in secure contexts only. */
-async function copy(text: string, inside: HTMLElement): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-  } catch {
-    const area = h("textarea", { class: "away", "aria-hidden": "true" });
-    const focused = (inside.getRootNode() as ShadowRoot).activeElement;
-    area.value = text;
-    inside.append(area);
-    area.select();
-    document.execCommand("copy");
-    area.remove();
-    if (focused instanceof HTMLElement) focused.focus();
   }
 }

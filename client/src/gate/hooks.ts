@@ -7,8 +7,9 @@ type May = (kind: Kind, name: string) => boolean;
 export function hook(may: May): void {
   cookies(may);
   const { setItem } = Storage.prototype;
-  Storage.prototype.setItem = function (name: string, value: string) {
-    if (may(kindOf(this), String(name))) setItem.call(this, name, value);
+  Storage.prototype.setItem = function (...pair: [string, string]) {
+    // Fewer than two arguments are an error of the page, as ever.
+    if (pair.length < 2 || may(kindOf(this), String(pair[0]))) setItem.apply(this, pair);
   };
 }
 

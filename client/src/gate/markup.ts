@@ -6,6 +6,15 @@ const SELECTOR = "[data-assent]";
 /** Attributes that an element may keep back as data-…. */
 const HELD = ["src", "srcset", "href", "data", "poster"];
 
+/** Whether a new node is such an element, holds one, or ends the text of a script that is one. */
+function waits(node: Node): boolean {
+  const before = node.previousSibling;
+  return (
+    (node instanceof Element && (node.matches(SELECTOR) || node.querySelector(SELECTOR) !== null)) ||
+    (before instanceof HTMLScriptElement && before.matches(SELECTOR))
+  );
+}
+
 export class Markup {
   private readonly _allowed: (key: string) => boolean;
   private readonly _nonce: string;
@@ -16,7 +25,9 @@ export class Markup {
   constructor(allowed: (key: string) => boolean, nonce: string) {
     this._allowed = allowed;
     this._nonce = nonce;
-    new MutationObserver(() => this.release()).observe(document, { childList: true, subtree: true });
+    new MutationObserver((records) => {
+      if (records.some((record) => [...record.addedNodes].some(waits))) this.release();
+    }).observe(document, { childList: true, subtree: true });
     document.addEventListener("DOMContentLoaded", () => this.release());
   }
 
