@@ -148,7 +148,7 @@ func TestEntryBundlesAndPartialTiles(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := open(t, d)
 		addSite(t, d, r, 1)
-		fill(t, r, 1, 300)
+		load(t, r, 300, 300)
 		full, err := r.Tile(t.Context(), 1, bundleLevel, 0, 256)
 		if err != nil {
 			t.Fatal(err)

@@ -3,9 +3,8 @@ package register
 import (
 	"context"
 	"flag"
-	"os"
-	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,70 +16,116 @@ import (
 )
 
 var (
-	prefill = flag.Int("prefill", 0, "records that are in the register before BenchmarkAppend starts")
-	ids     = flag.String("ids", "v7", "record IDs of BenchmarkAppend: v7 or v4")
-	profile = flag.Bool("rss", false, "print the resident set after BenchmarkAppend")
+	prefill = flag.Int("prefill", 200_000, "records in the grown register of BenchmarkGrown and BenchmarkFsck")
+	keepDir = flag.String("dir", "", "keep the grown SQLite database here between runs")
+	version = flag.Int("ids", 7, "UUID version of the record IDs that the load sends")
 )
 
-// BenchmarkAppend is 64 callers, each waiting for its answer, on a database
-// that syncs at every commit.
-//
-//	go test -run xxx -bench Append ./internal/register -prefill 2000000
+func engines(b *testing.B, fn func(b *testing.B, o db.Options)) {
+	b.Run("sqlite", func(b *testing.B) { fn(b, db.Options{Dir: b.TempDir()}) })
+	b.Run("postgres", func(b *testing.B) { fn(b, db.Options{URL: dbtest.DurablePostgresURL(b)}) })
+}
+
+// callers is how many wait for an answer at the same time in a benchmark.
+const callers = 64
+
+// BenchmarkAppend: 64 callers, each waiting for its answer, on a database that
+// syncs at every commit.
 func BenchmarkAppend(b *testing.B) {
-	for engine, o := range map[string]func(b *testing.B) db.Options{
-		"sqlite":   func(b *testing.B) db.Options { return db.Options{Dir: b.TempDir()} },
-		"postgres": func(b *testing.B) db.Options { return db.Options{URL: dbtest.DurablePostgresURL(b)} },
-	} {
-		b.Run(engine, func(b *testing.B) {
-			d := dbtest.Open(b, o(b))
-			r := open(b, d)
-			addSite(b, d, r, 1)
-			if *prefill > 0 {
-				start := time.Now()
-				fill(b, r, 1, *prefill)
-				b.Logf("filled %d records in %s", *prefill, time.Since(start).Round(time.Second))
+	engines(b, func(b *testing.B, o db.Options) {
+		d := dbtest.Open(b, o)
+		r := open(b, d)
+		addSite(b, d, r, 1)
+		before := cpu()
+		b.ResetTimer()
+		load(b, r, b.N, callers)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
+		b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/append")
+	})
+}
+
+// BenchmarkGrown takes turns between an empty register and one with -prefill
+// records, so that whatever else the machine does disturbs both alike.
+//
+//	go test -run '^$' -bench Grown ./internal/register -prefill 2000000 -timeout 20m
+func BenchmarkGrown(b *testing.B) {
+	engines(b, func(b *testing.B, o db.Options) {
+		grown := o
+		if o.URL != "" {
+			grown.URL = dbtest.DurablePostgresURL(b)
+		} else if grown.Dir = *keepDir; grown.Dir == "" {
+			grown.Dir = b.TempDir()
+		}
+		registers := []*Register{open(b, dbtest.Open(b, o)), open(b, dbtest.Open(b, grown))}
+		addSite(b, registers[0].db, registers[0], 1)
+		grow(b, registers[1], *prefill)
+		const turn = 2000
+		var spent, used [2]time.Duration
+		b.ResetTimer()
+		for range max(1, b.N/turn) {
+			for i, r := range registers {
+				start, before := time.Now(), cpu()
+				load(b, r, turn, callers)
+				spent[i] += time.Since(start)
+				used[i] += cpu() - before
 			}
-			parallel := 64 / runtime.GOMAXPROCS(0)
-			b.SetParallelism(parallel)
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, _, err := r.Append(context.Background(), benchEntry()); err != nil {
-						b.Error(err)
-						return
-					}
+		}
+		n := float64(max(1, b.N/turn) * turn)
+		b.ReportMetric(n/spent[0].Seconds(), "empty/s")
+		b.ReportMetric(n/spent[1].Seconds(), "grown/s")
+		b.ReportMetric(100*float64(spent[0])/float64(spent[1]), "%")
+		b.ReportMetric(float64(used[0].Microseconds())/n, "cpu-µs/empty")
+		b.ReportMetric(float64(used[1].Microseconds())/n, "cpu-µs/grown")
+	})
+}
+
+// grow fills a register up to n records.
+func grow(t testing.TB, r *Register, n int) {
+	t.Helper()
+	if _, err := r.State(t.Context(), 1); err != nil {
+		addSite(t, r.db, r, 1)
+	}
+	state, err := r.State(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if missing := n - int(state.Size); missing > 0 {
+		load(t, r, missing, 2000)
+		t.Logf("filled %d records in %s", missing, time.Since(start).Round(time.Second))
+	}
+}
+
+// load appends n records from a number of callers that wait for their answers.
+func load(t testing.TB, r *Register, n, callers int) {
+	t.Helper()
+	var wg sync.WaitGroup
+	for i := range callers {
+		wg.Go(func() {
+			for range n/callers + min(1, max(0, n%callers-i)) {
+				if _, _, err := r.Append(context.Background(), benchEntry()); err != nil {
+					t.Error(err)
+					return
 				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
-			if *profile {
-				status, _ := os.ReadFile("/proc/self/status")
-				b.Logf("%s", status)
 			}
 		})
 	}
+	wg.Wait()
 }
 
 func benchEntry() Entry {
 	return entry(1, func(r *receipt.Record) {
-		if *ids == "v4" {
+		if *version == 4 {
 			r.RecordID = uuid.NewString()
 		}
 	})
 }
 
-// fill appends n records through the same writer, in large batches.
-func fill(t testing.TB, r *Register, siteID int64, n int) {
-	t.Helper()
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 2000)
-	for range n {
-		slots <- struct{}{}
-		wg.Go(func() {
-			if _, _, err := r.Append(context.Background(), entry(siteID)); err != nil {
-				t.Error(err)
-			}
-			<-slots
-		})
+// cpu is the time that this process has computed.
+func cpu() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0
 	}
-	wg.Wait()
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

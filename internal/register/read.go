@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -15,7 +16,10 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-const storedColumns = "select record_id, site_id, idx, time, consent_id, payload from record "
+const (
+	storedSelect  = "select record_id, site_id, idx, time, consent_id, payload "
+	storedColumns = storedSelect + "from record "
+)
 
 var errNoRecord = fault.New(fault.NotFound, "There is no record with this ID.")
 
@@ -43,20 +47,24 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
 	}
-	where, args, err := r.where(ctx, q.SiteID, q.From, q.To)
-	if err != nil || where == "" {
+	if q.Before <= 0 {
+		q.Before = math.MaxInt64
+	}
+	c, found, err := r.conditions(ctx, q.SiteID, q.From, q.To)
+	if err != nil || !found {
 		return nil, err
 	}
-	if q.Before > 0 {
-		args = append(args, q.Before)
-		where += fmt.Sprintf(" and idx < $%d", len(args))
-	}
+	c.add("idx < $%d", q.Before)
+	query := storedColumns
 	if q.ConsentID != uuid.Nil {
-		args = append(args, q.ConsentID[:])
-		where += fmt.Sprintf(" and consent_id = $%d", len(args))
+		newest := "(select size >> 14 from log where site_id = $1)"
+		query = "with recursive stretch (n) as (select " + newest + " union all select n - 1 from stretch where n > 0) " +
+			storedSelect + "from stretch cross join record "
+		c.list = append(c.list, "idx >> 14 = n") // as record_by_consent is built
+		c.add("consent_id = $%d", q.ConsentID[:])
 	}
-	args = append(args, min(q.Limit, 1000))
-	rows, err := r.db.Read().QueryContext(ctx, storedColumns+where+fmt.Sprintf(" order by idx desc limit $%d", len(args)), args...)
+	c.args = append(c.args, min(q.Limit, 1000))
+	rows, err := r.db.Read().QueryContext(ctx, query+c.where()+fmt.Sprintf(" order by idx desc limit $%d", len(c.args)), c.args...)
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
@@ -72,30 +80,42 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	return list, r.db.Explain(rows.Err())
 }
 
-// where restricts to a site and a span of time, or is "" when nothing is in the
-// span. The span's first and last index come from the index on time, so that a
-// day in a long register is found without reading the register.
-func (r *Register) where(ctx context.Context, siteID int64, from, to time.Time) (string, []any, error) {
-	where, args := "where site_id = $1", []any{siteID}
+// conditions are joined by "and"; the first one is the site, $1.
+type conditions struct {
+	list []string
+	args []any
+}
+
+func (c *conditions) add(format string, arg any) {
+	c.args = append(c.args, arg)
+	c.list = append(c.list, fmt.Sprintf(format, len(c.args)))
+}
+
+func (c *conditions) where() string { return "where " + strings.Join(c.list, " and ") }
+
+// conditions restrict to a site and a span of time; found is false when nothing
+// is in the span. The first and last index of the span come from the index on
+// time, so that a day is found without reading the whole register.
+func (r *Register) conditions(ctx context.Context, siteID int64, from, to time.Time) (c *conditions, found bool, err error) {
+	c = new(conditions)
+	c.add("site_id = $%d", siteID)
 	if from.IsZero() && to.IsZero() {
-		return where, args, nil
+		return c, true, nil
 	}
-	span := where
 	if !from.IsZero() {
-		args = append(args, from.UnixMilli())
-		span += fmt.Sprintf(" and time >= $%d", len(args))
+		c.add("time >= $%d", ceilMilli(from))
 	}
 	if !to.IsZero() {
-		args = append(args, ceilMilli(to))
-		span += fmt.Sprintf(" and time < $%d", len(args))
+		c.add("time < $%d", ceilMilli(to))
 	}
 	var first, last sql.NullInt64
-	err := r.db.Read().QueryRowContext(ctx, "select min(idx), max(idx) from record "+span, args...).Scan(&first, &last)
+	err = r.db.Read().QueryRowContext(ctx, "select min(idx), max(idx) from record "+c.where(), c.args...).Scan(&first, &last)
 	if err != nil || !first.Valid {
-		return "", nil, r.db.Explain(err)
+		return nil, false, r.db.Explain(err)
 	}
-	args = append(args, first.Int64, last.Int64)
-	return span + fmt.Sprintf(" and idx between $%d and $%d", len(args)-1, len(args)), args, nil
+	c.add("idx >= $%d", first.Int64)
+	c.add("idx <= $%d", last.Int64)
+	return c, true, nil
 }
 
 // ceilMilli is the first millisecond that is not before t.
@@ -225,12 +245,4 @@ func (t *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		hashes[i] = h
 	}
 	return hashes, nil
-}
-
-// siteOf is the site key that an origin names.
-func siteOf(origin string) string {
-	if at := strings.LastIndex(origin, "/log/"); at >= 0 {
-		return origin[at+len("/log/"):]
-	}
-	return ""
 }

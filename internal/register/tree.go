@@ -34,8 +34,6 @@ type edge struct {
 	grown  int64         // size when changed was last called
 }
 
-func newEdge() *edge { return &edge{bundle: tile{level: bundleLevel}} }
-
 // append grows the tree by one commitment.
 func (e *edge) append(commitment [32]byte, leaf tlog.Hash) error {
 	hashes, err := tlog.StoredHashesForRecordHash(e.size, leaf, e)
