@@ -49,5 +49,5 @@ func New(d Deps) http.Handler {
 	}
 	c := &console{Deps: d, limits: account.NewLimiter(d.Now), assets: newAssets()}
 	c.views = newViews(c.assets)
-	return c.guard(c.routes())
+	return c.guard(c.mux())
 }

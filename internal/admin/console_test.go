@@ -142,7 +142,7 @@ func (k *desk) post(path string, form url.Values) *answer {
 func (a *answer) want(status int) *answer {
 	a.t.Helper()
 	if a.status != status {
-		a.t.Fatalf("%s = %d, want %d; main: %s", a.what, a.status, status, text(one(a.root, "main")))
+		a.t.Fatalf("%s = %d, want %d; main: %s", a.what, a.status, status, excerpt(a.root))
 	}
 	return a
 }
@@ -156,7 +156,7 @@ func (a *answer) has(selector, words string) *answer {
 			return a
 		}
 	}
-	a.t.Errorf("%s: none of the %d elements %q holds %q; main: %s", a.what, len(found), selector, words, text(one(a.root, "main")))
+	a.t.Errorf("%s: none of the %d elements %q holds %q; main: %s", a.what, len(found), selector, words, excerpt(a.root))
 	return a
 }
 
@@ -234,4 +234,10 @@ func (k *desk) addSite(domain, name string) *site.Site {
 		k.t.Fatal(err)
 	}
 	return s
+}
+
+// excerpt is the beginning of a page's content, for failures.
+func excerpt(root *html.Node) string {
+	s := text(one(root, "main"))
+	return s[:min(len(s), 400)]
 }

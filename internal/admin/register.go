@@ -70,7 +70,7 @@ type registerPage struct {
 	Searched string // what the answer is about, in words; "" for everything
 	Days     []day
 	Count    int
-	Older    string // query of the next page; "" at the end
+	Older    string // address of the next page; "" at the end
 	Newest   bool   // the first page is shown
 	Size     int64
 	Errors   problems
@@ -135,7 +135,7 @@ func (c *console) listRecords(w http.ResponseWriter, r *request) error {
 	if len(stored) > recordsPerPage {
 		stored = stored[:recordsPerPage]
 		if last := stored[recordsPerPage-1].Index; last > 0 {
-			p.Older = url.Values{"from": {p.From}, "to": {p.To}, "before": {strconv.FormatInt(last, 10)}}.Encode()
+			p.Older = "/console/sites/" + p.Site.Key + "/register?" + url.Values{"from": {p.From}, "to": {p.To}, "before": {strconv.FormatInt(last, 10)}}.Encode()
 		}
 	}
 	p.Count = len(stored)

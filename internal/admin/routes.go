@@ -2,43 +2,61 @@ package admin
 
 import "net/http"
 
-// routes is every address of the console. open handlers are for everybody;
-// member handlers run behind a session and nothing else does.
-func (c *console) routes() *http.ServeMux {
+// route is one address of the console.
+type route struct {
+	pattern string
+	open    bool // for everybody; every other route runs behind a session
+	handle  func(http.ResponseWriter, *request) error
+}
+
+// routes is every address but the static files'.
+func (c *console) routes() []route {
+	const (
+		forAll  = true
+		members = false
+	)
+	return []route{
+		{"GET /console/setup", forAll, c.showSetup},
+		{"POST /console/setup", forAll, c.setup},
+		{"GET /console/sign-in", forAll, c.showSignIn},
+		{"POST /console/sign-in", forAll, c.signIn},
+		{"POST /console/sign-out", members, c.signOut},
+		{"GET /console/account", members, c.showAccount},
+		{"POST /console/account", members, c.changePassword},
+		{"GET /console/{$}", members, c.home},
+		{"GET /console/sites", members, c.listSites},
+		{"GET /console/sites/new", members, c.showNewSite},
+		{"POST /console/sites/new", members, c.addSite},
+		{"GET /console/sites/{site}", members, c.showSite},
+		{"POST /console/sites/{site}", members, c.saveSite},
+		{"GET /console/sites/{site}/banner", members, c.showBanner},
+		{"POST /console/sites/{site}/banner", members, c.editBanner},
+		{"GET /console/sites/{site}/preview", members, c.previewDraft},
+		{"POST /console/sites/{site}/preview", members, c.previewForm},
+		{"GET /console/sites/{site}/publish", members, c.showPublish},
+		{"POST /console/sites/{site}/publish", members, c.publish},
+		{"GET /console/sites/{site}/versions", members, c.listVersions},
+		{"GET /console/sites/{site}/versions/{version}", members, c.showVersion},
+		{"GET /console/sites/{site}/versions/{version}/content", members, c.versionContent},
+		{"GET /console/sites/{site}/register", members, c.listRecords},
+		{"POST /console/sites/{site}/export", members, c.export},
+		{"GET /console/sites/{site}/records/{record}", members, c.showRecord},
+		{"GET /console/sites/{site}/records/{record}/receipt", members, c.downloadReceipt},
+		{"GET /console/sites/{site}/visitors/{consent}", members, c.showVisitor},
+		{"GET /console/activity", members, c.listActivity},
+		{"/console/", members, c.missing},
+	}
+}
+
+func (c *console) mux() *http.ServeMux {
 	m := http.NewServeMux()
-	open := func(pattern string, h func(http.ResponseWriter, *request) error) { m.Handle(pattern, c.open(h)) }
-	member := func(pattern string, h func(http.ResponseWriter, *request) error) { m.Handle(pattern, c.member(h)) }
-
 	m.Handle("GET /console/static/{name}", c.assets)
-	open("GET /console/setup", c.showSetup)
-	open("POST /console/setup", c.setup)
-	open("GET /console/sign-in", c.showSignIn)
-	open("POST /console/sign-in", c.signIn)
-
-	member("POST /console/sign-out", c.signOut)
-	member("GET /console/account", c.showAccount)
-	member("POST /console/account", c.changePassword)
-	member("GET /console/{$}", c.home)
-	member("GET /console/sites", c.listSites)
-	member("GET /console/sites/new", c.showNewSite)
-	member("POST /console/sites/new", c.addSite)
-	member("GET /console/sites/{site}", c.showSite)
-	member("POST /console/sites/{site}", c.saveSite)
-	member("GET /console/sites/{site}/banner", c.showBanner)
-	member("POST /console/sites/{site}/banner", c.editBanner)
-	member("GET /console/sites/{site}/preview", c.previewDraft)
-	member("POST /console/sites/{site}/preview", c.previewForm)
-	member("GET /console/sites/{site}/publish", c.showPublish)
-	member("POST /console/sites/{site}/publish", c.publish)
-	member("GET /console/sites/{site}/versions", c.listVersions)
-	member("GET /console/sites/{site}/versions/{version}", c.showVersion)
-	member("GET /console/sites/{site}/versions/{version}/content", c.versionContent)
-	member("GET /console/sites/{site}/register", c.listRecords)
-	member("POST /console/sites/{site}/export", c.export)
-	member("GET /console/sites/{site}/records/{record}", c.showRecord)
-	member("GET /console/sites/{site}/records/{record}/receipt", c.downloadReceipt)
-	member("GET /console/sites/{site}/visitors/{consent}", c.showVisitor)
-	member("GET /console/activity", c.listActivity)
-	member("/console/", c.missing)
+	for _, r := range c.routes() {
+		if r.open {
+			m.Handle(r.pattern, c.open(r.handle))
+		} else {
+			m.Handle(r.pattern, c.member(r.handle))
+		}
+	}
 	return m
 }

@@ -1,0 +1,14 @@
+package admin
+
+// Patterns is every route, with whether it is for everybody, for the test that
+// walks them all.
+func Patterns() map[string]bool {
+	all := map[string]bool{}
+	for _, r := range new(console).routes() {
+		all[r.pattern] = r.open
+	}
+	return all
+}
+
+// SafeNext is safeNext, for its table of hostile addresses.
+var SafeNext = safeNext
