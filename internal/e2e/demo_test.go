@@ -81,7 +81,7 @@ func TestDemoShowsWhatAChoiceDoes(t *testing.T) {
 
 	browsertest.Open(t, v.ctx, film)
 	browsertest.Click(t, v.ctx, `document.querySelector('footer [data-assent-open]')`)
-	w.press(t, v, ".preferences .accept", "accepted_all")
+	w.pressForReload(t, v, ".preferences .accept", "accepted_all")
 	for _, party := range []string{"analytics", "advertising", "video", "fonts"} {
 		browsertest.Wait(t, v.ctx, `document.querySelector('[data-party="`+party+`"]').classList.contains('some')`)
 	}
@@ -92,7 +92,7 @@ func TestDemoShowsWhatAChoiceDoes(t *testing.T) {
 
 	browsertest.Eval[bool](t, v.ctx, `(assent.open(), true)`)
 	v.forget()
-	w.press(t, v, withdraw, "accepted_necessary")
+	w.pressForReload(t, v, withdraw, "accepted_necessary")
 	nobodyHeard(t, v, d, "after withdrawal")
 	for _, h := range v.holds(t) {
 		if !strings.HasPrefix(h, "foreign_cookie ") && h != "cookie basket" {

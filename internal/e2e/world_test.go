@@ -63,19 +63,22 @@ const (
 	withdraw  = ".preferences .withdraw"
 )
 
-// press clicks a button of a layer and waits until the decision is in force,
-// sent, and the page stands again.
+// press clicks a button of a layer and waits until the decision is in force and
+// sent.
 func (w *world) press(t *testing.T, v *visitor, selector, status string) {
 	t.Helper()
 	before := browsertest.Eval[string](t, v.ctx, `assent.get().recordId`)
 	browsertest.Click(t, v.ctx, layer(selector))
-	w.decided(t, v, status, before)
+	browsertest.Wait(t, v.ctx, `document.readyState === 'complete' && window.assent && (s => s.status === '`+status+`' && s.recordId !== '`+before+`' && !s.waiting)(assent.get())`)
 }
 
-// decided waits for a decision other than the one before it.
-func (w *world) decided(t *testing.T, v *visitor, status, before string) {
+// pressForReload is press for a decision after which the page is loaded again;
+// it waits for the new page.
+func (w *world) pressForReload(t *testing.T, v *visitor, selector, status string) {
 	t.Helper()
-	browsertest.Wait(t, v.ctx, `document.readyState === 'complete' && window.assent && (s => s.status === '`+status+`' && s.recordId !== '`+before+`' && !s.waiting)(assent.get())`)
+	browsertest.Eval[bool](t, v.ctx, `window.formerPage = true`)
+	w.press(t, v, selector, status)
+	browsertest.Wait(t, v.ctx, `!window.formerPage && document.readyState === 'complete' && window.assent`)
 }
 
 // receipts checks that exactly these decisions of the visitor are in the
