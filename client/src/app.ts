@@ -12,6 +12,7 @@ import {
   uniform,
   type Action,
   type Choice,
+  type Flags,
   type Selection,
 } from "./decision";
 import { Ui, type Desk, type Floating, type Source } from "./elements/ui";
@@ -34,6 +35,9 @@ export interface Parts {
 
 /** Where a page was before the one reload after a decision. */
 const SCROLL = "assent_scroll";
+
+/** The register takes 16 KB. */
+const MAX_BODY = 12_000;
 
 /** A decision may hold up the reload this long, in milliseconds; the queue brings it anyway. */
 const PATIENCE = 500;
@@ -142,21 +146,25 @@ export class App implements Desk {
 
   private _body(choice: Choice, source: Source): string {
     const { config } = this;
-    return JSON.stringify({
-      site: config.site,
-      record_id: choice.recordId,
-      consent_id: choice.consentId,
-      version: config.version,
-      action: choice.action,
-      categories: choice.categories,
-      services: everyService(config, choice),
-      language: this._view.language,
-      source,
-      page: location.origin + location.pathname,
-      gpc: this._gpc,
-      tc: "",
-      gpp: "",
-    });
+    const body = (services: Flags) =>
+      JSON.stringify({
+        site: config.site,
+        record_id: choice.recordId,
+        consent_id: choice.consentId,
+        version: config.version,
+        action: choice.action,
+        categories: choice.categories,
+        services,
+        language: this._view.language,
+        source,
+        page: location.origin + location.pathname.slice(0, 1000),
+        gpc: this._gpc,
+        tc: "",
+        gpp: "",
+      });
+    const whole = body(everyService(config, choice));
+    // The register completes what is not named by its category.
+    return whole.length < MAX_BODY ? whole : body(choice.services);
   }
 
   /** From here on the page follows this choice; tells whether it takes something back. */

@@ -9,7 +9,7 @@
 // client/testdata/cookie.json drives both.
 import { VERSION_LENGTH, type Action, type Choice, type Flags } from "./decision";
 
-/** Longer values are not ours: browsers cap a cookie at 4096 bytes. */
+/** Longer values are no cookie of ours: browsers cap one at 4096 bytes. */
 export const MAX_LENGTH = 3800;
 
 /** Later than year 5000; a time beyond it is nonsense. */
@@ -40,8 +40,8 @@ export function encode(choice: Choice): string {
 }
 
 /** Reads what a stranger may have written; anything but the exact format is null. */
-export function decode(text: string): Choice | null {
-  const part = text.length > MAX_LENGTH ? [] : text.split(".");
+export function decode(text: string, limit = MAX_LENGTH): Choice | null {
+  const part = text.length > limit ? [] : text.split(".");
   const [format, consent, record, version, at, action, categories, services] = part;
   if (part.length !== 8 || format !== "1") return null;
   if (!UUID.test(consent!) || !UUID.test(record!) || !VERSION.test(version!) || !TIME.test(at!)) return null;

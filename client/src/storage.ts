@@ -5,6 +5,9 @@ import { cookieName, decode, encode } from "./cookie";
 import type { Choice } from "./decision";
 import { cookieDomain } from "./hosts";
 
+/** Hundreds of services that differ from their category fit into local storage only. */
+const LONGEST = 65_536;
+
 export class Shelf {
   private readonly _name: string;
   private readonly _domain: string;
@@ -24,14 +27,9 @@ export class Shelf {
   /** The newest readable copy. */
   read(): Choice | null {
     const prefix = this._name + "=";
-    const copies = document.cookie
-      .split("; ")
-      .filter((pair) => pair.startsWith(prefix))
-      .map((pair) => pair.slice(prefix.length));
-    copies.push(local()?.getItem(this._name) ?? "");
-    let newest: Choice | null = null;
-    for (const copy of copies) {
-      const choice = decode(copy);
+    let newest = decode(local()?.getItem(this._name) ?? "", LONGEST);
+    for (const pair of document.cookie.split("; ")) {
+      const choice = pair.startsWith(prefix) ? decode(pair.slice(prefix.length)) : null;
       if (choice && (!newest || choice.time > newest.time)) newest = choice;
     }
     return newest;

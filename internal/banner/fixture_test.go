@@ -35,6 +35,7 @@ type post struct {
 	GPC        bool            `json:"gpc"`
 
 	contentType string
+	size        int
 }
 
 // web is a shop with the tag, a consent host that keeps what it gets, and a
@@ -148,7 +149,7 @@ func (w *web) servePost(rw http.ResponseWriter, r *http.Request) {
 	if len(w.answers) > 0 {
 		status, w.answers = w.answers[0], w.answers[1:]
 	}
-	p := post{contentType: r.Header.Get("Content-Type")}
+	p := post{contentType: r.Header.Get("Content-Type"), size: len(body)}
 	if err := json.Unmarshal(body, &p); err != nil {
 		w.t.Errorf("the body %s is no JSON: %v", body, err)
 	}

@@ -2,9 +2,12 @@ package banner
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
 	"assent/internal/browsertest"
+	"assent/internal/site"
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
@@ -82,6 +85,49 @@ func TestChoiceInOneTabHoldsInTheOther(t *testing.T) {
 	}
 	if n := len(w.sent()); n != 1 {
 		t.Errorf("%d posts, want 1", n)
+	}
+}
+
+func TestWithdrawalInOneTabStopsTheOther(t *testing.T) {
+	ctx := browsertest.Start(t)
+	w := newWeb(t, notice(), plainPage)
+	browsertest.Open(t, ctx, w.url(shop, "/"))
+	browsertest.Wait(t, ctx, banner)
+	browsertest.Click(t, ctx, in(banner, ".accept"))
+	browsertest.Wait(t, ctx, "performance.getEntriesByType('navigation')[0].type == 'reload' && assent.get().status == 'accepted_all'")
+	other := browsertest.Tab(t, ctx)
+	browsertest.Open(t, other, w.url(shop, "/other"))
+	hit := "fetch('" + w.url(tracker, "/hit") + "', {mode: 'no-cors'}).then(() => true, () => false)"
+	if !browsertest.Eval[bool](t, other, hit) {
+		t.Fatal("the third party cannot be reached after acceptance")
+	}
+	browsertest.Eval[any](t, other, "void (window.typing = 'an order')")
+	browsertest.Eval[any](t, ctx, "void assent.withdraw()")
+	browsertest.Wait(t, other, "assent.get().action == 'withdraw'")
+	if browsertest.Eval[bool](t, other, hit) {
+		t.Error("the third party is still reached from the other tab")
+	}
+	if browsertest.Eval[string](t, other, "window.typing") != "an order" {
+		t.Error("the other tab was reloaded while somebody typed")
+	}
+}
+
+// An agency's notice can list hundreds of services, each decided on by itself.
+func TestHundredsOfServicesOverrideTheirCategory(t *testing.T) {
+	ctx := browsertest.Start(t)
+	n := notice()
+	for i := range 390 {
+		n.Services = append(n.Services, site.Service{Key: fmt.Sprintf("%03d-%s", i, strings.Repeat("long", 12)), Name: "S", Category: "analytics"})
+	}
+	w := newWeb(t, n, plainPage)
+	browsertest.Open(t, ctx, w.url(shop, "/"))
+	browsertest.Wait(t, ctx, banner)
+	browsertest.Eval[any](t, ctx, `assent.set({services: Object.fromEntries(Object.keys(assent.get().services).filter((k, i) => i % 2).map(k => [k, true]))}).then(() => {})`)
+	browsertest.Wait(t, ctx, "performance.getEntriesByType('navigation')[0].type == 'reload' && assent.get().status == 'accepted_partially'")
+	browsertest.Open(t, ctx, w.url(shop, "/next"))
+	browsertest.Wait(t, ctx, "assent.get().status == 'accepted_partially'")
+	if len(w.sent()) == 0 || w.sent()[0].size > 16<<10 {
+		t.Errorf("the body is larger than the register takes")
 	}
 }
 
