@@ -28,7 +28,7 @@ check: node ## format, vet, staticcheck, types, unit tests, arrows: below two mi
 	./scripts/check.sh
 
 bench: deps ## every figure beside its limit, written to docs/benchmarks.md
-	$(GO) run ./internal/bench
+	$(GO) run ./internal/bench --write docs/benchmarks.md
 
 golden: ## rewrite golden files after reading the difference
 	$(GO) test ./internal/db ./cmd/assent -update

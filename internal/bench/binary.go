@@ -6,6 +6,7 @@ import (
 	"debug/elf"
 	"fmt"
 	"os"
+	"runtime"
 )
 
 // measureBinary looks at the released file: its size, and whether it needs
@@ -39,7 +40,7 @@ func (b *bench) measureBinary(context.Context) error {
 		}
 	}
 	static := !interpreter && len(needs) == 0 && cgo == "0"
-	b.report.add(line{what: "binary, " + e.Machine.String(), figure: mb(file.Size()),
+	b.report.add(line{what: "binary, " + runtime.GOOS + " " + runtime.GOARCH, figure: mb(file.Size()),
 		beside: fmt.Sprintf("CGO_ENABLED=%s, static: %t, libraries needed: %d", cgo, !interpreter, len(needs)),
 		ratio:  percent(float64(file.Size()) / limitBinary), limit: "< " + mb(limitBinary) + ", no cgo, static", ok: static && file.Size() < limitBinary})
 	return nil

@@ -83,7 +83,11 @@ func runLoad(ctx context.Context, s loadSpec) (*loadResult, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	return summary(clients, s.Measure), nil
+	r := summary(clients, s.Measure)
+	if r.Measured == 0 {
+		return nil, fmt.Errorf("no answer came within the measured %s", s.Measure)
+	}
+	return r, nil
 }
 
 // onLoopback keeps the load on this machine.

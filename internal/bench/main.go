@@ -78,6 +78,9 @@ func parse(args []string, out io.Writer) (*options, error) {
 	if f.NArg() > 0 || o.rounds < 1 || o.rounds > 100 || o.measure <= 0 || o.measure > 2*time.Minute || o.records < 1 {
 		return nil, errors.New("give 1 to 100 rounds, up to 120 seconds, and no argument besides flags; --help shows them")
 	}
+	if o.profile != "" && o.write != "" {
+		return nil, errors.New("a profiled server is slower: give --profile or --write, not both")
+	}
 	for _, name := range o.only {
 		if !slices.Contains(rowNames(), name) {
 			return nil, fmt.Errorf("there is no row %q; the rows are %s", name, strings.Join(rowNames(), ", "))

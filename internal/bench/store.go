@@ -61,7 +61,7 @@ func (s *stores) empty(ctx context.Context, e db.Engine) (*store, error) {
 		}
 		c := *t
 		c.Dir = filepath.Join(s.dir, fmt.Sprintf("data%d", s.count))
-		return &c, os.CopyFS(c.Dir, os.DirFS(t.Dir))
+		return &c, copyFolder(c.Dir, t.Dir)
 	}
 	t, err := s.postgresTemplate(ctx)
 	if err != nil {
@@ -71,6 +71,31 @@ func (s *stores) empty(ctx context.Context, e db.Engine) (*store, error) {
 	name := fmt.Sprintf("bench%d", s.count)
 	c.URL = s.cluster + "/" + name
 	return &c, s.administer(ctx, "create database "+name+" template bench_template")
+}
+
+// copyFolder copies files with their modes: the signing key has to stay private.
+func copyFolder(to, from string) error {
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	files, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return err
+		}
+		data, err := os.ReadFile(filepath.Join(from, f.Name()))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(to, f.Name()), data, info.Mode().Perm()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // remove deletes a store that empty made.
