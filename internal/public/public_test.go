@@ -277,6 +277,9 @@ func TestReceiptPage(t *testing.T) {
 		if got.status != 200 || strings.Contains(text, "Does not hold") || strings.Contains(text, "<script") {
 			t.Errorf("%d\n%s", got.status, text)
 		}
+		if a, b, c := strings.Index(text, ">Functional<"), strings.Index(text, ">Analytics<"), strings.Index(text, ">Advertising<"); a < 0 || a > b || b > c {
+			t.Error("the categories do not stand in the notice's order")
+		}
 		if _, err := html.Parse(bytes.NewReader(got.body)); err != nil {
 			t.Error(err)
 		}

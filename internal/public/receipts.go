@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"html/template"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -141,8 +142,8 @@ func (p *public) name(r *http.Request, pg *page) {
 		pg.Site = n.Controller.Name
 	}
 	names := n.Texts[rec.Language].CategoryName
-	for key, granted := range rec.Categories {
-		g := group{answer: answer{names[key], granted}}
+	for _, key := range categoryOrder(n, rec) {
+		g := group{answer: answer{names[key], rec.Categories[key]}}
 		if g.Name == "" {
 			g.Name, pg.Language = key, ""
 		}
@@ -154,7 +155,23 @@ func (p *public) name(r *http.Request, pg *page) {
 		}
 		pg.Groups = append(pg.Groups, g)
 	}
-	slices.SortFunc(pg.Groups, func(a, b group) int { return strings.Compare(a.Name, b.Name) })
+}
+
+// categoryOrder lists the record's categories as the notice showed them, and
+// those that it does not know by name.
+func categoryOrder(n *site.Notice, rec *receipt.Record) []string {
+	var order []string
+	for _, c := range n.Categories {
+		if _, asked := rec.Categories[c.Key]; asked {
+			order = append(order, c.Key)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(rec.Categories)) {
+		if !slices.Contains(order, key) {
+			order = append(order, key)
+		}
+	}
+	return order
 }
 
 var decided = map[string]string{
@@ -166,7 +183,7 @@ var decided = map[string]string{
 var happened = map[string]string{
 	"accept_all":       "by accepting all",
 	"accept_necessary": "by refusing all",
-	"save":             "by a choice of one's own",
+	"save":             "by choosing one by one",
 	"withdraw":         "by withdrawing consent",
 	"signal":           "by a signal of the browser",
 }

@@ -70,9 +70,10 @@ func (quietLog) Write(line []byte) (int, error) {
 }
 
 // Limit bounds the open connections of a listener to MaxConns. When there are
-// as many, a new one takes the place of the one that has waited longest for its
-// next request: ten thousand slow clients cannot lock out a quick one, and a
-// browser whose idle connection goes opens another.
+// as many, a new one takes the place of the one whose client has kept it waiting
+// longest, for a request or for the rest of one: ten thousand slow clients
+// cannot lock out a quick one, and a browser whose idle connection goes opens
+// another.
 func Limit(l net.Listener) net.Listener { return limitTo(l, MaxConns) }
 
 func limitTo(l net.Listener, limit int) *limitedListener {
@@ -86,7 +87,7 @@ type limitedListener struct {
 	once   sync.Once
 
 	mu            sync.Mutex
-	oldest, newly *limitedConn // those that wait for a request, by how long
+	oldest, newly *limitedConn // those that wait for their client, by how long
 }
 
 // limitedConn is an open connection; prev and next link it among those waiting.
@@ -140,6 +141,29 @@ func (l *limitedListener) longest() *limitedConn {
 	return c
 }
 
+// Read counts as waiting too, so that slow bodies are no better than slow
+// headers: who has sent nothing for longest goes first. A read of one byte is
+// net/http watching, while a handler works, whether the client is still there.
+func (c *limitedConn) Read(p []byte) (int, error) {
+	if len(p) <= 1 {
+		return c.Conn.Read(p)
+	}
+	l := c.listener
+	l.mu.Lock()
+	body := !c.waiting
+	if body {
+		c.link()
+	}
+	l.mu.Unlock()
+	n, err := c.Conn.Read(p)
+	if body {
+		l.mu.Lock()
+		c.unlink()
+		l.mu.Unlock()
+	}
+	return n, err
+}
+
 // changed follows the server: a connection waits until the whole header of its
 // first or next request is there.
 func (c *limitedConn) changed(s http.ConnState) {
@@ -154,10 +178,15 @@ func (c *limitedConn) changed(s http.ConnState) {
 }
 
 func (c *limitedConn) wait() {
-	l := c.listener
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
 	c.unlink()
+	c.link()
+}
+
+// link puts c at the end of the list; the caller holds listener.mu.
+func (c *limitedConn) link() {
+	l := c.listener
 	c.waiting, c.prev = true, l.newly
 	if l.newly != nil {
 		l.newly.next = c
