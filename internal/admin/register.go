@@ -301,7 +301,7 @@ func (c *console) export(w http.ResponseWriter, r *request) error {
 		}
 	}
 	download(w, contentType, name+"."+format)
-	_, err = c.Register.Export(r.Context(), w, register.ExportQuery{SiteID: page.Site.ID, Format: format, From: first, To: after})
+	_, err = c.Register.Export(r.Context(), &patient{w: w}, register.ExportQuery{SiteID: page.Site.ID, Format: format, From: first, To: after})
 	if err != nil {
 		// The answer has begun: breaking the connection off is the only way to
 		// tell the reader that the file is not whole.
@@ -309,4 +309,20 @@ func (c *console) export(w http.ResponseWriter, r *request) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
+}
+
+// patient writes a long download: as long as the reader takes some of it every
+// minute the server's time limit for an answer moves on.
+type patient struct {
+	w        http.ResponseWriter
+	extended time.Time
+}
+
+func (p *patient) Write(b []byte) (int, error) {
+	if now := time.Now(); now.Sub(p.extended) > 10*time.Second {
+		p.extended = now
+		// A writer that knows no deadline has none to extend.
+		_ = http.NewResponseController(p.w).SetWriteDeadline(now.Add(time.Minute))
+	}
+	return p.w.Write(b)
 }

@@ -31,7 +31,7 @@ func (c *console) showSetup(w http.ResponseWriter, r *request) error {
 func (c *console) setup(w http.ResponseWriter, r *request) error {
 	p := setupPage{Page: c.page(r, "Set up your account"), Token: r.PostForm.Get("token"),
 		Email: r.PostForm.Get("email"), Name: r.PostForm.Get("name")}
-	if err := c.limits.Take("", c.Network(r.Request)); err != nil {
+	if err := c.limits.Take("link "+p.Token, c.Network(r.Request)); err != nil {
 		return err
 	}
 	var err error
@@ -58,7 +58,7 @@ func (c *console) setup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	c.limits.Succeeded(m.Email, c.Network(r.Request))
+	c.limits.Succeeded("link "+p.Token, c.Network(r.Request))
 	c.setCookie(w, token)
 	http.Redirect(w, r.Request, "/console/sites?done=welcome", http.StatusSeeOther)
 	return nil

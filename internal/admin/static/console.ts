@@ -3,7 +3,7 @@
 // unsaved changes are lost. It writes no HTML, so the page's policy can forbid
 // every sink for it.
 
-/** Times are rendered in UTC; the reader's own zone goes into the tooltip's place. */
+/** Times are rendered in UTC: the reader's own zone replaces it, UTC becomes the tooltip; lists by UTC day keep theirs. */
 function localTimes(root: ParentNode): void {
   const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
   root.querySelectorAll<HTMLTimeElement>("time[datetime]").forEach((time) => {
@@ -46,7 +46,7 @@ function guardChanges(form: HTMLFormElement): void {
   let changed = form.dataset.unsaved === "true";
   const state = form.querySelector<HTMLElement>("[data-state]");
   form.addEventListener("input", (event) => {
-    if ((event.target as HTMLInputElement).name === "mode") return;
+    if (["mode", "width"].includes((event.target as HTMLInputElement).name)) return;
     changed = true;
     if (state) state.textContent = "Not saved yet";
   });
@@ -67,8 +67,8 @@ function parts(hex: string): number[] | null {
 function luminance(hex: string): number | null {
   const rgb = parts(hex);
   if (!rgb) return null;
-  const [r, g, b] = rgb.map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  const weights = [0.2126, 0.7152, 0.0722];
+  return rgb.reduce((sum, v, i) => sum + (weights[i] ?? 0) * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4), 0);
 }
 
 /** WCAG 2.2 contrast, 1 to 21; null while a colour is being typed. */
@@ -98,7 +98,7 @@ function colours(form: HTMLFormElement): void {
   const show = (): void => {
     form.querySelectorAll<HTMLElement>("[data-contrast]").forEach((badge) => {
       const [a, b] = (badge.dataset.contrast ?? "").split(" ").map((name) => (form.elements.namedItem(name) as HTMLInputElement).value);
-      const ratio = contrast(a, b);
+      const ratio = contrast(a ?? "", b ?? "");
       if (ratio === null) return;
       const enough = ratio >= 4.5;
       badge.textContent = `${ratio.toFixed(1)}:1 ${enough ? "readable" : "too weak, at least 4.5:1"}`;
