@@ -121,3 +121,34 @@ func TestDemoWithoutItsTagLeaksAndIsSweptAfterwards(t *testing.T) {
 	browsertest.Wait(t, v.ctx, `document.querySelector('#panel details').open`)
 	browsertest.Shot(t, v.ctx, "demo-4-phone-panel")
 }
+
+// The demo is what people judge the product by, with a keyboard or a screen
+// reader as well.
+func TestDemoIsAccessible(t *testing.T) {
+	d, w := withDemo(t)
+	axe := readModule(t, "axe-core/axe.min.js")
+	for _, c := range []struct {
+		name    string
+		options browsertest.Options
+	}{
+		{"phone, light", browsertest.Options{Width: 390, Height: 844, Mobile: true}},
+		{"desktop, dark", browsertest.Options{Width: 1280, Height: 800, Dark: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			v := newVisitor(t, c.options)
+			browsertest.Open(t, v.ctx, d.ShopURL)
+			w.press(t, v, refuseAll, "accepted_necessary")
+			for _, path := range []string{"", "p/leaf-tin", "basket", "?without=1", "p/leaf-tin?without=1"} {
+				browsertest.Open(t, v.ctx, d.ShopURL+path)
+				browsertest.Wait(t, v.ctx, `document.getElementById('panel-tally').textContent !== '…'`)
+				settled(t, d)
+				browsertest.Eval[bool](t, v.ctx, `(document.querySelector('#panel details').open = true)`)
+				browsertest.Eval[bool](t, v.ctx, axe+";true")
+				found := browsertest.Eval[[]string](t, v.ctx, `axe.run({exclude: ['iframe', 'assent-consent']}).then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 120)).join(' | ')))`)
+				for _, violation := range found {
+					t.Errorf("/%s: %s", path, violation)
+				}
+			}
+		})
+	}
+}
