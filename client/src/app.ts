@@ -209,11 +209,13 @@ export class App implements Desk {
       if (event.persisted && news()) location.reload();
     });
     addEventListener("pagehide", () => this._sweep());
-    addEventListener("load", () => {
+    const loaded = () => {
       this._sweep();
       this._scroll();
       void this._queue.flush();
-    });
+    };
+    if (document.readyState === "complete") loaded();
+    else addEventListener("load", loaded);
   }
 
   /** Browsers keep the place over a reload, unless the page told them not to. */

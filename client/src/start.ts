@@ -11,15 +11,15 @@ export function start(config: Config, parts: Parts): void {
       : document.querySelector<HTMLScriptElement>(`script[src*="/b/${config.site}.js"]`);
   // An element with the ID "assent" has that name on window, too.
   if (typeof window.assent?.allowed === "function") {
-    console.warn("Assent: the tag is on this page twice; the second one does nothing.");
+    console.warn("Assent: the tag is on this page twice.");
     return;
   }
   if (!script) {
-    console.warn("Assent: load the script with a plain script element.");
+    console.warn("Assent: load the script by a script element.");
     return;
   }
   if (parts.enforce && (document.scripts[0] !== script || script.async || script.defer)) {
-    console.warn("Assent: the tag must be the first script in the head, without async or defer, or others run before it.");
+    console.warn("Assent: the tag must be the first script, without async or defer.");
   }
   const app = new App(config, parts, script, new URL(script.src, location.href).origin);
   Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)), enumerable: true });

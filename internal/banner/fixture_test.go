@@ -18,6 +18,7 @@ const (
 	shop    = "shop.test"
 	consent = "consent.test"
 	tracker = "tracker.test"
+	secure  = "shop.localhost" // a secure context without a certificate
 )
 
 // post is what a visitor's script sends; the contract's words.
@@ -102,11 +103,11 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(host, shop) && r.URL.Path == "/own.js":
 		rw.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(rw, "window.own = true")
-	case strings.HasSuffix(host, shop) && !strings.Contains(r.URL.Path, "."):
+	case (strings.HasSuffix(host, shop) || host == secure) && !strings.Contains(r.URL.Path, "."):
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		http.SetCookie(rw, &http.Cookie{Name: "server", Value: "1", Path: "/"})
 		replace := strings.NewReplacer("{tag}", w.tag(""), "{shop}", w.url(shop, ""), "{tracker}", w.url(tracker, ""), "{subtracker}", w.url("sub."+tracker, ""))
-		replace.WriteString(rw, w.page)
+		replace.WriteString(rw, w.html())
 	default:
 		http.NotFound(rw, r)
 	}
@@ -162,6 +163,19 @@ func (w *web) sent() []post {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]post{}, w.posts...)
+}
+
+func (w *web) html() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.page
+}
+
+// show changes the page for the next request.
+func (w *web) show(page string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.page = page
 }
 
 // asked tells how often a third-party path was requested.

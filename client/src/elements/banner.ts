@@ -10,7 +10,7 @@ export function firstLayer(desk: Desk, texts: Texts, choose: () => void): HTMLEl
   const policy = link(config.policy_url, texts.policy);
   const layer = h(
     centre ? "dialog" : "section",
-    { class: "banner " + config.layout.placement, "aria-labelledby": "title", part: "banner" },
+    { class: "banner " + config.layout.placement, "aria-labelledby": "title" },
     h(
       "div",
       { class: "text" },

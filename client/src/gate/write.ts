@@ -29,9 +29,8 @@ export function writes(script: HTMLScriptElement | null): void {
   const html = buffers.get(script);
   buffers.delete(script);
   if (!html) return;
-  const range = document.createRange();
-  range.selectNode(document.body ?? document.documentElement);
-  const part = range.createContextualFragment(html);
-  if (script?.isConnected && document.body?.contains(script)) script.after(part);
-  else document.body?.append(part);
+  const body = document.body as HTMLElement | null;
+  const part = document.createRange().createContextualFragment(html);
+  if (script && body?.contains(script)) script.after(part);
+  else body?.append(part);
 }
