@@ -98,3 +98,10 @@ func siteID(ctx context.Context, parts *app.Parts, key string) (int64, error) {
 	}
 	return s.ID, nil
 }
+
+// findingsShown bounds what a person has to scroll through; --json has all.
+const findingsShown = 100
+
+func printReport(w io.Writer, r *register.FsckReport) {
+	fmt.Fprintf(w, "%+v\n", r)
+}

@@ -12,6 +12,7 @@ import (
 
 	"assent/internal/admin"
 	"assent/internal/banner"
+	"assent/internal/consent"
 	"assent/internal/fault"
 	"assent/internal/public"
 	"assent/internal/regime"
@@ -92,7 +93,11 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
 		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Preview: banner.Preview,
-		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"), Now: time.Now,
+		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
+		Network: func(r *http.Request) string {
+			network, _, _ := consent.MaskIP(web.ClientAddr(r, deps.TrustProxies).String())
+			return network
+		},
 	}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	a.server = web.NewServer(mux)
@@ -139,11 +144,7 @@ func (a *App) Wait(ctx context.Context) error {
 func (a *App) Close() error {
 	a.once.Do(func() {
 		if a.server != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
-			defer cancel()
-			if err := a.server.Shutdown(ctx); err != nil {
-				a.server.Close()
-			}
+			web.Shutdown(a.server, shutdownGrace)
 		}
 		if a.stop != nil {
 			a.stop()
