@@ -2,6 +2,7 @@ package consent
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -78,6 +79,25 @@ func TestParseAgent(t *testing.T) {
 func TestParseAgentAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { ParseAgent(agents[0].ua) }); n != 0 {
 		t.Errorf("%v allocations, want none", n)
+	}
+}
+
+func TestWordsFitTheirSet(t *testing.T) {
+	if limit := 64 * len(wordSet{}); wordCount > limit {
+		t.Errorf("%d words, room for %d", wordCount, limit)
+	}
+	for _, list := range byFirst {
+		for _, w := range list {
+			if len(w.text) < 2 || w.text != strings.ToLower(w.text) {
+				t.Errorf("the word %q is too short or not in lower case", w.text)
+			}
+		}
+	}
+}
+
+func BenchmarkParseAgent(b *testing.B) {
+	for b.Loop() {
+		ParseAgent(agents[0].ua)
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // in one transaction.
 func (p *public) consent(w http.ResponseWriter, r *http.Request) (int, error) {
 	allowOrigin(w, r)
-	network, err := p.admit(r)
+	network, err := p.admit(r, p.byNetwork)
 	if err != nil {
 		return 0, err
 	}
@@ -92,10 +92,10 @@ func (p *public) answer(w http.ResponseWriter, status int, b []byte, record *rec
 
 // admit refuses what need not be read: a media type that is not JSON's, and a
 // network that sends too much. It returns the client's masked network.
-func (p *public) admit(r *http.Request) (netip.Prefix, error) {
+func (p *public) admit(r *http.Request, limiter *web.Limiter[netip.Prefix]) (netip.Prefix, error) {
 	network, _ := consent.MaskAddr(web.ClientAddr(r, p.TrustProxies))
-	if p.RatePerMinute > 0 && network.IsValid() && !network.Addr().IsLoopback() && !network.Addr().IsPrivate() && !p.limiter.Allow(network) {
-		return network, fault.New(fault.TooMany, "Too many decisions came from this network within a minute. Nothing was recorded; send the decision again later.")
+	if network.IsValid() && !network.Addr().IsLoopback() && !network.Addr().IsPrivate() && !limiter.Allow(network) {
+		return network, fault.New(fault.TooMany, "Too many requests came from this network within a minute. Nothing was recorded; send it again later.")
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return network, fault.New(fault.Unsupported, "The body is compressed. Send it as it is; it is small.")

@@ -208,6 +208,23 @@ func TestRateByNetwork(t *testing.T) {
 	}
 }
 
+func TestEventsDoNotUseUpTheShareOfDecisions(t *testing.T) {
+	f := newFixture(t, dbtest.SQLite(t), func(deps *public.Deps, _ *register.Config) {
+		deps.TrustProxies, deps.RatePerMinute = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, 1
+	})
+	header := http.Header{"Content-Type": {plain}, "X-Forwarded-For": {"203.0.113.1"}}
+	batch := `{"site":"` + f.site.Key + `","events":[{"type":"page_view"}]}`
+	for range 5 {
+		if got := f.do("POST", "/v1/events", header, strings.NewReader(batch)); got.status != 204 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	f.do("POST", "/v1/events", header, strings.NewReader(batch)).wantProblem(t, 429, "Too many")
+	if got := f.do("POST", "/v1/consents", header, strings.NewReader(f.decision())); got.status != 201 {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+}
+
 func TestReceiptOfADecisionVerifies(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		f := newFixture(t, d)

@@ -35,7 +35,7 @@ const (
 // that clients need no change later.
 func (p *public) events(w http.ResponseWriter, r *http.Request) (int, error) {
 	allowOrigin(w, r)
-	if _, err := p.admit(r); err != nil {
+	if _, err := p.admit(r, p.eventsByNetwork); err != nil {
 		return 0, err
 	}
 	buffer := p.buffers.Get().(*[]byte)

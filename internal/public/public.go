@@ -43,12 +43,17 @@ type Deps struct {
 // maxNetworks bounds the memory of the limit by network: about 10 MB.
 const maxNetworks = 1 << 16
 
+// eventShare is how many batches of events are taken for each decision: a visit
+// has one decision and several pages.
+const eventShare = 5
+
 type public struct {
 	Deps
-	limiter *web.Limiter[netip.Prefix]
-	meters  *meters
-	buffers sync.Pool    // *[]byte, for bodies and answers
-	waiting atomic.Int64 // decisions that wait for the register
+	byNetwork       *web.Limiter[netip.Prefix] // decisions
+	eventsByNetwork *web.Limiter[netip.Prefix] // batches of events, which must not use up the decisions' share
+	meters          *meters
+	buffers         sync.Pool    // *[]byte, for bodies and answers
+	waiting         atomic.Int64 // decisions that wait for the register
 
 	mu      sync.RWMutex
 	scripts map[string]*script // by site key
@@ -64,10 +69,11 @@ func New(d Deps) http.Handler {
 		d.Now = time.Now
 	}
 	p := &public{
-		Deps:    d,
-		limiter: web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
-		scripts: map[string]*script{},
-		buffers: sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
+		Deps:            d,
+		byNetwork:       web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
+		eventsByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
+		scripts:         map[string]*script{},
+		buffers:         sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}
 	p.meters = newMeters(func() float64 { return float64(p.waiting.Load()) })
 	mux := http.NewServeMux()

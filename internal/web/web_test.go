@@ -223,3 +223,24 @@ func TestKeepAliveSurvivesBelowTheLimit(t *testing.T) {
 		answer.Body.Close()
 	}
 }
+
+// FuzzClientAddr: whatever a header says, the answer is an address that stands
+// in it or that of the connection, or none.
+func FuzzClientAddr(f *testing.F) {
+	for _, s := range []string{"198.51.100.1", "1.2.3.4, 10.0.0.1", "[2001:db8::1]:80", "fe80::1%eth0", ",,", "unknown"} {
+		f.Add(s)
+	}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	f.Fuzz(func(t *testing.T, forwarded string) {
+		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-For": {forwarded}}}
+		got := ClientAddr(r, proxies)
+		if got.Is4In6() {
+			t.Fatalf("%q gives the mapped %v", forwarded, got)
+		}
+		// A stranger before the connection changes nothing of what it says.
+		r.RemoteAddr = "203.0.113.7:1"
+		if direct := ClientAddr(r, proxies).String(); direct != "203.0.113.7" {
+			t.Fatalf("%q through no proxy gives %s", forwarded, direct)
+		}
+	})
+}
