@@ -138,7 +138,7 @@ export class App implements Desk {
     if (taken) await dropDatabases(config.services.filter((s) => !this.allowed(s.key)));
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
-      session()?.setItem(SCROLL, location.pathname + " " + scrollY);
+      session.setItem(SCROLL, location.pathname + " " + scrollY);
       location.reload();
     }
     return sent;
@@ -220,8 +220,8 @@ export class App implements Desk {
 
   /** Browsers keep the place over a reload, unless the page told them not to. */
   private _scroll(): void {
-    const [path, y] = session()?.getItem(SCROLL)?.split(" ") ?? [];
-    session()?.removeItem(SCROLL);
+    const [path, y] = session.getItem(SCROLL)?.split(" ") ?? [];
+    session.removeItem(SCROLL);
     if (path === location.pathname && Number(y) !== scrollY) scrollTo({ top: Number(y), behavior: "instant" });
   }
 

@@ -10,8 +10,6 @@ const CLAIM = 15_000;
 export class Queue {
   private readonly _prefix: string;
   private readonly _url: string;
-  /** Stands in where the browser refuses local storage. */
-  private readonly _memory = new Map<string, string>();
   private _timer = 0;
   private _running: Promise<void> | undefined;
 
@@ -23,13 +21,14 @@ export class Queue {
 
   /** Keeps the decision and sends it; resolves after the first try. */
   add(recordId: string, body: string): Promise<void> {
-    this._put(this._prefix + recordId, { body, tries: 0, next: 0 });
-    return this.flush();
+    if (this._put(this._prefix + recordId, { body, tries: 0, next: 0 })) return this.flush();
+    // Local storage is full: one try is better than none.
+    return this._post(body).then(() => {});
   }
 
   /** Whether the decision still waits. */
   waits(recordId: string): boolean {
-    return this._get(this._prefix + recordId) !== null;
+    return local.getItem(this._prefix + recordId) !== null;
   }
 
   /** Sends what is due, oldest first; eager ignores the back-off. */
@@ -41,10 +40,11 @@ export class Queue {
   private async _pass(eager: boolean): Promise<void> {
     clearTimeout(this._timer);
     // Record IDs grow with time, so sorting keeps a withdrawal behind its consent.
-    for (const key of this._keys().sort()) {
-      const entry = parseEntry(this._get(key));
+    for (const key of Object.keys(local).sort()) {
+      if (!key.startsWith(this._prefix)) continue;
+      const entry = parseEntry(local.getItem(key));
       if (!entry) {
-        this._remove(key);
+        local.removeItem(key);
         continue;
       }
       const now = Date.now();
@@ -59,7 +59,7 @@ export class Queue {
         return this._later(pause);
       }
       if (status >= 400) console.warn(`Assent: the register refused this choice (${status}).`);
-      this._remove(key);
+      local.removeItem(key);
     }
   }
 
@@ -78,26 +78,12 @@ export class Queue {
     }
   }
 
-  private _keys(): string[] {
-    const stored = Object.keys(local() ?? {}).filter((key) => key.startsWith(this._prefix));
-    return [...new Set([...stored, ...this._memory.keys()])];
-  }
-
-  private _get(key: string): string | null {
-    return local()?.getItem(key) ?? this._memory.get(key) ?? null;
-  }
-
-  private _put(key: string, entry: Entry): void {
-    const text = JSON.stringify(entry);
+  private _put(key: string, entry: Entry): boolean {
     try {
-      local()!.setItem(key, text);
+      local.setItem(key, JSON.stringify(entry));
+      return true;
     } catch {
-      this._memory.set(key, text);
+      return false;
     }
-  }
-
-  private _remove(key: string): void {
-    local()?.removeItem(key);
-    this._memory.delete(key);
   }
 }

@@ -27,8 +27,8 @@ export class Shelf {
   /** The newest readable copy. */
   read(): Choice | null {
     const prefix = this._name + "=";
-    let newest = decode(local()?.getItem(this._name) ?? "", LONGEST);
-    for (const pair of document.cookie.split("; ")) {
+    let newest = decode(local.getItem(this._name) ?? "", LONGEST);
+    for (const pair of jar()) {
       const choice = pair.startsWith(prefix) ? decode(pair.slice(prefix.length)) : null;
       if (choice && (!newest || choice.time > newest.time)) newest = choice;
     }
@@ -39,29 +39,50 @@ export class Shelf {
     const value = encode(choice);
     const scope = this._domain && "; Domain=" + this._domain;
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `${this._name}=${value}; Path=/; Max-Age=${this._seconds}; SameSite=Lax${scope}${secure}`;
     try {
-      local()?.setItem(this._name, value);
+      local.setItem(this._name, value);
     } catch {
       // Full: the cookie alone has to do.
+    }
+    try {
+      document.cookie = `${this._name}=${value}; Path=/; Max-Age=${this._seconds}; SameSite=Lax${scope}${secure}`;
+    } catch {
+      // A sandbox: the choice lasts as long as the page.
     }
   }
 }
 
-/** Local storage, or undefined where the browser refuses it. */
-export function local(): Storage | undefined {
+/** "name=value" of every cookie that the page may read; a sandbox has none. */
+export function jar(): string[] {
   try {
-    return localStorage;
+    return document.cookie.split("; ");
   } catch {
-    return undefined;
+    return [];
   }
 }
 
-/** Session storage, or undefined where the browser refuses it. */
-export function session(): Storage | undefined {
-  try {
-    return sessionStorage;
-  } catch {
-    return undefined;
+/** Where the browser refuses storage, what a page keeps lasts as long as the page. */
+class Brief {
+  [name: string]: unknown;
+  getItem(name: string): unknown {
+    return this[name] ?? null;
+  }
+  setItem(name: string, value: string): void {
+    this[name] = value;
+  }
+  removeItem(name: string): void {
+    delete this[name];
   }
 }
+
+function attempt(get: () => Storage): Storage {
+  try {
+    return get();
+  } catch {
+    return new Brief() as unknown as Storage;
+  }
+}
+
+/** Only the three methods above and Object.keys may be used on these. */
+export const local = attempt(() => localStorage);
+export const session = attempt(() => sessionStorage);

@@ -89,6 +89,21 @@ func TestSecureContext(t *testing.T) {
 	}
 }
 
+// A sandbox refuses cookies and storage; reading them throws.
+func TestSandboxWithoutAnyStorage(t *testing.T) {
+	ctx := browsertest.Start(t)
+	n := notice()
+	n.Enforcement.Policy = false
+	w := newWeb(t, n, plainPage)
+	browsertest.Open(t, ctx, w.url(shop, "/sandbox"))
+	browsertest.Wait(t, ctx, "origin == 'null'")
+	browsertest.Click(t, ctx, in(banner, ".accept"))
+	browsertest.Wait(t, ctx, "assent.get().status == 'accepted_all' && !assent.get().waiting && !("+banner+")")
+	if len(w.sent()) != 1 {
+		t.Errorf("%d posts, want 1", len(w.sent()))
+	}
+}
+
 func TestPageFromTheBackCacheFollowsTheNewChoice(t *testing.T) {
 	ctx := browsertest.Start(t)
 	w := newWeb(t, notice(), foreignPage)

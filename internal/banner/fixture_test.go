@@ -105,6 +105,9 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(rw, "window.own = true")
 	case (strings.HasSuffix(host, shop) || host == secure) && !strings.Contains(r.URL.Path, "."):
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if r.URL.Path == "/sandbox" {
+			rw.Header().Set("Content-Security-Policy", "sandbox allow-scripts")
+		}
 		http.SetCookie(rw, &http.Cookie{Name: "server", Value: "1", Path: "/"})
 		replace := strings.NewReplacer("{tag}", w.tag(""), "{shop}", w.url(shop, ""), "{tracker}", w.url(tracker, ""), "{subtracker}", w.url("sub."+tracker, ""))
 		replace.WriteString(rw, w.html())

@@ -2,21 +2,21 @@
 // with HttpOnly and other origins' storage are out of its reach.
 import type { Kind, Service } from "../config";
 import { parents } from "../hosts";
-import { local, session } from "../storage";
+import { jar, local, session } from "../storage";
 import { matches } from "../trackers";
 
 /** Removes everything that refused(kind, name) says, and the databases of the services. */
 export function sweep(refused: (kind: Kind, name: string) => boolean): void {
-  for (const pair of document.cookie.split("; ")) {
+  for (const pair of jar()) {
     const name = pair.split("=", 1)[0]!;
     if (pair && refused("cookie", name)) expire(name);
   }
-  clear(local(), (name) => refused("local_storage", name));
-  clear(session(), (name) => refused("session_storage", name));
+  clear(local, (name) => refused("local_storage", name));
+  clear(session, (name) => refused("session_storage", name));
 }
 
-function clear(storage: Storage | undefined, refused: (name: string) => boolean): void {
-  if (storage) Object.keys(storage).filter(refused).forEach((name) => storage.removeItem(name));
+function clear(storage: Storage, refused: (name: string) => boolean): void {
+  for (const name of Object.keys(storage).filter(refused)) storage.removeItem(name);
 }
 
 /** A cookie is only removed by the domain, path and partition that it was set with, and a page cannot read those. */
