@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -62,19 +63,17 @@ func (r *report) exitCode() int {
 	return 0
 }
 
-func (r *report) print(w io.Writer) {
+func (r *report) print(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, l := range r.lines {
-		fmt.Fprintf(w, "%1s  %-62s %12s  %6s of/beside %s", l.mark(), l.what, l.figure, l.ratio, l.beside)
-		if l.limit != "" {
-			fmt.Fprintf(w, "  (limit %s)", l.limit)
-		}
-		fmt.Fprintln(w)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", cmp.Or(l.mark(), " "), strings.ReplaceAll(l.what, "`", ""), l.figure, l.ratio, cmp.Or(l.limit, "-"), strings.ReplaceAll(l.beside, "`", ""))
 	}
+	w.Flush()
 	for _, f := range r.failures {
-		fmt.Fprintln(w, "!  "+f)
+		fmt.Fprintln(out, "!  "+f)
 	}
 	if r.quick {
-		fmt.Fprintln(w, "This was a quick run: it shows that the bench works, its figures mean nothing.")
+		fmt.Fprintln(out, "This was a quick run: it shows that the bench works, its figures mean nothing.")
 	}
 }
 
