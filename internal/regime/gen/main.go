@@ -124,7 +124,7 @@ func parse(in io.Reader, f family) ([]run, string, error) {
 	// The ranges of the source do not overlap, so only the first and last block
 	// of a range can be shared with another country.
 	edges := map[uint64]map[string]bool{}
-	var spans []struct{ first, last run } // between the edges, whole
+	var spans []span // between the edges, whole
 	date := ""
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
@@ -162,7 +162,7 @@ func parse(in io.Reader, f family) ([]run, string, error) {
 			edges[edge][country] = true
 		}
 		if last-first > 1 {
-			spans = append(spans, struct{ first, last run }{run{first + 1, country}, run{last - 1, country}})
+			spans = append(spans, span{first + 1, last - 1, country})
 		}
 	}
 	if err := lines.Err(); err != nil {
@@ -178,9 +178,22 @@ func parse(in io.Reader, f family) ([]run, string, error) {
 				country = c
 			}
 		}
-		spans = append(spans, struct{ first, last run }{run{block, country}, run{block, country}})
+		spans = append(spans, span{block, block, country})
 	}
-	sort.Slice(spans, func(i, j int) bool { return spans[i].first.block < spans[j].first.block })
+	runs, err := join(spans, f)
+	return runs, date, err
+}
+
+// span is a row of blocks of one country, both ends included.
+type span struct {
+	first, last uint64
+	country     string
+}
+
+// join sorts the spans and turns them into runs without gaps; what no span
+// covers is unknown.
+func join(spans []span, f family) ([]run, error) {
+	sort.Slice(spans, func(i, j int) bool { return spans[i].first < spans[j].first })
 	runs := []run{{0, ""}}
 	add := func(r run) {
 		switch last := &runs[len(runs)-1]; {
@@ -193,19 +206,19 @@ func parse(in io.Reader, f family) ([]run, string, error) {
 	}
 	next := uint64(0)
 	for _, s := range spans {
-		if s.first.block < next {
-			return nil, "", fmt.Errorf("ranges overlap at block %x", s.first.block)
+		if s.first < next {
+			return nil, fmt.Errorf("ranges overlap at block %x", s.first)
 		}
-		if s.first.block > next {
+		if s.first > next {
 			add(run{next, ""})
 		}
-		add(s.first)
-		next = s.last.block + 1
+		add(run{s.first, s.country})
+		next = s.last + 1
 	}
 	if next < 1<<(8*f.width) {
 		add(run{next, ""})
 	}
-	return runs, date, nil
+	return runs, nil
 }
 
 // iso keeps what ISO 3166-1 assigns today. Regions (EU, AP), codes that were
