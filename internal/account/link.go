@@ -16,7 +16,11 @@ import (
 // LinkLifetime is how long a one-time link can be used.
 const LinkLifetime = 24 * time.Hour
 
-var errLink = fault.New(fault.NotFound, "This link has been used, has expired or was replaced. Ask for a new one: on the server, run assent user reset with the e-mail address.")
+// Which sentence helps depends on whether anybody can sign in already.
+var (
+	errSetupLink = fault.New(fault.NotFound, "This link has expired or was replaced. Start the server again: it prints a new one.")
+	errLink      = fault.New(fault.NotFound, "This link has been used, has expired or was replaced. Ask for a new one: on the server, run assent user reset with the e-mail address.")
+)
 
 // SetupLink makes the one-time secret with which the first member is created,
 // replacing an earlier one. Only its hash is stored. It returns "" when there
@@ -65,19 +69,19 @@ func (s *Store) PasswordLink(ctx context.Context, email, by string) (token strin
 // Errors: fault.NotFound when it cannot be used.
 func (s *Store) Link(ctx context.Context, token string) (*Member, error) {
 	memberID, err := selectLink(ctx, s.db.Read(), hashToken(token), s.now())
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errLink
-	}
-	if err != nil {
+	unknown := errors.Is(err, sql.ErrNoRows)
+	if err != nil && !unknown {
 		return nil, s.db.Explain(err)
 	}
-	if memberID == "" {
+	if memberID == "" { // unknown, or the first member's
 		n, err := countMembers(ctx, s.db.Read())
-		if err != nil {
+		switch {
+		case err != nil:
 			return nil, s.db.Explain(err)
-		}
-		if n > 0 {
+		case n > 0:
 			return nil, errLink
+		case unknown:
+			return nil, errSetupLink
 		}
 		return nil, nil
 	}

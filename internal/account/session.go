@@ -101,10 +101,15 @@ func (s *Store) Session(ctx context.Context, token string) (*Session, error) {
 		return nil, ErrSignedOut
 	}
 	if now.Sub(session.LastSeenAt) >= seenEvery {
-		if err := s.db.Write(ctx, func(tx *sql.Tx) error { return touchSession(ctx, tx, hash, now) }); err != nil {
-			return nil, err
+		err := s.db.Write(ctx, func(tx *sql.Tx) error { return touchSession(ctx, tx, hash, now) })
+		switch fault.KindOf(err) {
+		case fault.Unavailable: // a full disk must not shut out whoever wants to see why
+		default:
+			if err != nil {
+				return nil, err
+			}
+			session.LastSeenAt = now
 		}
-		session.LastSeenAt = now
 	}
 	return session, nil
 }

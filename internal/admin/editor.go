@@ -23,13 +23,22 @@ func (p bannerPage) Regimes() []option {
 }
 
 // RegimeWords is the chosen kind of consent.
-func (p bannerPage) RegimeWords() string {
-	for _, o := range p.Regimes() {
+func (p bannerPage) RegimeWords() string { return label(p.Regimes()) }
+
+// PlacementWords is where the banner stands.
+func (p bannerPage) PlacementWords() string { return label(p.Placements()) }
+
+// CategoryWords is a category's name in the notice's first language.
+func (p bannerPage) CategoryWords(key string) string { return label(p.CategoriesFor(key)) }
+
+// label is the chosen option's.
+func label(options []option) string {
+	for _, o := range options {
 		if o.Chosen {
 			return o.Label
 		}
 	}
-	return p.Notice.Regime
+	return ""
 }
 
 // CategoriesFor are the choices of a service's category.

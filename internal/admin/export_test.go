@@ -12,3 +12,6 @@ func Patterns() map[string]bool {
 
 // SafeNext is safeNext, for its table of hostile addresses.
 var SafeNext = safeNext
+
+// InlineScript is inlineScript, for what may not end a script element.
+var InlineScript = inlineScript

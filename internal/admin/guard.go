@@ -3,14 +3,13 @@ package admin
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"runtime/debug"
 	"strings"
 
 	"assent/internal/account"
+	"assent/internal/consent"
 	"assent/internal/fault"
 	"assent/internal/web"
 )
@@ -181,24 +180,8 @@ func (c *console) missing(w http.ResponseWriter, r *request) error {
 	return fault.New(fault.NotFound, "There is no such page in the console. Start again from the list of sites.")
 }
 
-// networkOf masks the connection's address to /24 or /48.
+// networkOf masks the connection's address.
 func networkOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return ""
-	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return ""
-	}
-	addr = addr.Unmap().WithZone("")
-	bits := 48
-	if addr.Is4() {
-		bits = 24
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return ""
-	}
-	return prefix.String()
+	network, _, _ := consent.MaskIP(web.ClientAddr(r, nil).String())
+	return network
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"assent/internal/account"
+	"assent/internal/admin"
 	"assent/internal/browsertest"
 	"assent/receipt"
 )
@@ -144,4 +145,33 @@ func TestHostileTextRunsNothingInABrowser(t *testing.T) {
 			t.Errorf("%s ran the hostile text", name)
 		}
 	}
+}
+
+func TestInlineScriptCannotEndItsElement(t *testing.T) {
+	for code, want := range map[string]string{
+		`x="</script>"`: `x="\x3c/script>"`, `x="</ScRiPt >"`: `x="\x3c/ScRiPt >"`, `x="<!-- <script>"`: `x="\x3c!-- <script>"`,
+		`x="İİİ</script>"`: `x="İİİ\x3c/script>"`, `for(i=0;i<scripts.length;i++);`: `for(i=0;i<scripts.length;i++);`,
+	} {
+		if got := admin.InlineScript([]byte(code)); got != want {
+			t.Errorf("%s became %s, want %s", code, got, want)
+		}
+	}
+}
+
+// Wherever a hostile address points, the browser stays in the console.
+func FuzzNextStaysInTheConsole(f *testing.F) {
+	for _, seed := range []string{"/console/activity", "//evil.example", "/console/../x", "/console/%2e%2e/%2e%2e/x", "/\\evil.example", "/console/?x=//y", "/console/\t//evil"} {
+		f.Add(seed)
+	}
+	base, err := url.Parse("https://consent.test/console/sign-in")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, next string) {
+		got := admin.SafeNext(next)
+		to, err := base.Parse(got)
+		if err != nil || to.Host != base.Host || to.Scheme != base.Scheme || !strings.HasPrefix(to.Path, "/console/") {
+			t.Fatalf("%q leads to %q", next, got)
+		}
+	})
 }

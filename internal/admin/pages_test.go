@@ -21,7 +21,8 @@ func TestSetUpFromLink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.get("/console/setup?token=somethingelse").want(http.StatusNotFound).has("main", "has expired or was replaced")
+	k.get("/console/setup?token=somethingelse").want(http.StatusNotFound).has("main", "Start the server again")
+	k.get("/console/sign-in").want(http.StatusOK).has(".note", "one-time link")
 	page := k.get("/console/setup?token=" + token).want(http.StatusOK)
 	form := page.form("main form")
 	form.Set("email", officer)
@@ -44,7 +45,7 @@ func TestSetUpFromLink(t *testing.T) {
 		t.Errorf("cookie = %s", cookie)
 	}
 	k.get("/console/sites").want(http.StatusOK).has("h2", "No site yet").has("code", "assent site add --domain shop.example")
-	k.get("/console/setup?token=" + token).want(http.StatusNotFound)
+	k.get("/console/setup?token="+token).want(http.StatusNotFound).has("main", "assent user reset")
 }
 
 func TestSignInAndOut(t *testing.T) {
@@ -54,7 +55,7 @@ func TestSignInAndOut(t *testing.T) {
 	if to := k.get("/console/activity?before=x").want(http.StatusSeeOther).header.Get("Location"); to != "/console/sign-in?next=%2Fconsole%2Factivity%3Fbefore%3Dx" {
 		t.Errorf("signed out, a page leads to %s", to)
 	}
-	form := k.get("/console/sign-in?next=/console/activity").want(http.StatusOK).form("main form")
+	form := k.get("/console/sign-in?next=/console/activity").want(http.StatusOK).count(".note", 0).form("main form")
 	form.Set("email", officer)
 	form.Set("password", "wrong wrong wrong")
 	wrong := k.post("/console/sign-in", form).want(http.StatusUnauthorized).has("[role=alert]", "not right")

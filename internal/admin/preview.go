@@ -6,6 +6,7 @@ import (
 	"html"
 	"html/template"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"assent/internal/fault"
@@ -115,21 +116,14 @@ func (c *console) siteName(r *request) string {
 // nonceMark stands in the document for the nonce of the page that will hold it.
 const nonceMark = "NONCE-OF-THIS-PAGE"
 
-// inlineScript makes code safe to stand in a script element: what would end or
-// reopen the element is written with an escape that means the same in a string.
+// What the HTML parser reads inside a script element: its end, and the comment
+// that makes a later "<script" count as nested.
+var scriptBreaks = regexp.MustCompile(`(?i)<(/script|!--)`)
+
+// inlineScript makes code safe to stand in a script element: the sign that
+// would break out is written with an escape that means the same in a string.
 func inlineScript(code []byte) string {
-	code = bytes.ReplaceAll(code, []byte("<!--"), []byte(`\x3c!--`))
-	lower := bytes.ToLower(code)
-	var out bytes.Buffer
-	for i := 0; i < len(code); i++ {
-		rest := lower[i:]
-		if len(lower) == len(code) && (bytes.HasPrefix(rest, []byte("</script")) || bytes.HasPrefix(rest, []byte("<script"))) {
-			out.WriteString(`\x3c`)
-			continue
-		}
-		out.WriteByte(code[i])
-	}
-	return out.String()
+	return string(scriptBreaks.ReplaceAll(code, []byte(`\x3c$1`)))
 }
 
 // sampleShop is the page behind the banner: calm grey shapes, no words that

@@ -67,10 +67,16 @@ func (c *console) setup(w http.ResponseWriter, r *request) error {
 type signInPage struct {
 	Page
 	Email, Next string
+	Nobody      bool // there is no member yet
 }
 
 func (c *console) showSignIn(w http.ResponseWriter, r *request) error {
 	p := signInPage{Page: c.page(r, "Sign in"), Next: safeNext(r.URL.Query().Get("next"))}
+	members, err := c.Accounts.Members(r.Context())
+	if err != nil {
+		return err
+	}
+	p.Nobody = len(members) == 0
 	return c.render(w, http.StatusOK, "signin", p)
 }
 
