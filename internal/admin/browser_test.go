@@ -1,13 +1,17 @@
 package admin_test
 
 import (
+	"bytes"
 	"context"
+	"image/png"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
 	"assent/internal/browsertest"
@@ -153,6 +157,42 @@ func TestLivePreview(t *testing.T) {
 	browsertest.Wait(t, ctx, `document.querySelector("[data-preview-state]").textContent.includes("hard to read")`)
 }
 
+// What the reader sees in the frame changes with the form: the sample page
+// turns dark. The frame is another origin, so only its pixels tell.
+func TestPreviewFrameShowsTheNewerDocument(t *testing.T) {
+	k, pages := furnished(t)
+	ctx := browsertest.Start(t)
+	signInBrowser(t, ctx, k)
+	browsertest.Open(t, ctx, k.server.URL+pages["banner"])
+	at := browsertest.Eval[[]int](t, ctx, `(()=>{const r=document.querySelector(".stage").getBoundingClientRect();return[Math.round(r.x+r.width/2),Math.round(r.y+8)]})()`)
+	brightness := func() uint32 {
+		shot, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		picture, err := png.Decode(bytes.NewReader(shot))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, green, _, _ := picture.At(at[0], at[1]).RGBA()
+		return green >> 8
+	}
+	browsertest.Until(t, "the sample page is light", func() bool { return brightness() > 240 })
+	browsertest.Click(t, ctx, `document.querySelector("[name=mode][value=dark]")`)
+	browsertest.Until(t, "the sample page is dark", func() bool { return brightness() < 40 })
+}
+
+func TestScriptRefinesPages(t *testing.T) {
+	k, pages := furnished(t)
+	ctx := browsertest.Start(t)
+	signInBrowser(t, ctx, k)
+	browsertest.Open(t, ctx, k.server.URL+pages["site"])
+	browsertest.Wait(t, ctx, `document.querySelector(".snippet button").textContent==="Copy"`)
+	browsertest.Wait(t, ctx, `[...document.querySelectorAll("main time")].every(x=>!x.textContent.includes("UTC")&&x.title.includes("UTC"))`)
+	browsertest.Open(t, ctx, k.server.URL+pages["register"])
+	browsertest.Wait(t, ctx, `/^[0-9:]{8}$/.test(document.querySelector("td time").textContent)&&document.querySelector("td time").title!==""`)
+}
+
 // Without JavaScript the button posts the form into the frame.
 func TestPreviewWithoutScript(t *testing.T) {
 	k, pages := furnished(t)
@@ -175,4 +215,28 @@ func TestPreviewWithoutScript(t *testing.T) {
 	if !strings.Contains(doc, "The preview waits: Visitors need this text") {
 		t.Errorf("an incomplete form gives %.300s", doc)
 	}
+}
+
+// The whole way of a change in a browser that runs no script of a page.
+func TestEditorInABrowserWithoutScript(t *testing.T) {
+	k, pages := furnished(t)
+	ctx := browsertest.Start(t)
+	signInBrowser(t, ctx, k)
+	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
+		t.Fatal(err)
+	}
+	browsertest.Open(t, ctx, k.server.URL+pages["banner"])
+	if !browsertest.Eval[bool](t, ctx, `document.querySelector("input[type=color]")===null`) {
+		t.Fatal("the page's script ran")
+	}
+	browsertest.Eval[bool](t, ctx, `(document.querySelector("[name='controller.name']").value="Corner Shop Limited",true)`)
+	browsertest.Click(t, ctx, `document.querySelector("button[formtarget=preview]")`)
+	browsertest.Until(t, "the preview was posted", func() bool { return k.posted.Load() == 1 })
+	if !browsertest.Eval[bool](t, ctx, `document.querySelector("[name='controller.name']").value==="Corner Shop Limited"`) {
+		t.Error("updating the preview lost what was typed")
+	}
+	browsertest.Click(t, ctx, `document.querySelector("button[value=review]")`)
+	browsertest.Wait(t, ctx, `location.pathname.endsWith("/publish")&&document.body.textContent.includes("Corner Shop Limited")`)
+	browsertest.Click(t, ctx, `document.querySelector("main form button.primary")`)
+	browsertest.Wait(t, ctx, `document.querySelector("[role=status]").textContent.includes("Published")`)
 }

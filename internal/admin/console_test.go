@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,6 +42,7 @@ type desk struct {
 	accounts *account.Store
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
+	posted   atomic.Int64 // previews that were asked for by POST
 }
 
 func newDesk(t *testing.T) *desk {
@@ -59,8 +61,14 @@ func newDesk(t *testing.T) *desk {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil)}
-	k.server = httptest.NewServer(admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Preview: banner.Preview,
-		PublicURL: func() string { return "https://consent.test" }}))
+	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Preview: banner.Preview,
+		PublicURL: func() string { return "https://consent.test" }})
+	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		console.ServeHTTP(w, r)
+		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/preview") {
+			k.posted.Add(1)
+		}
+	}))
 	t.Cleanup(k.server.Close)
 	k.client = k.stranger()
 	return k

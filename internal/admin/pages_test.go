@@ -413,3 +413,28 @@ func TestMembersPassword(t *testing.T) {
 	k.post("/console/setup", form).want(http.StatusSeeOther)
 	k.get("/console/account").want(http.StatusOK).has("dd", "new@shop.example")
 }
+
+// A bug of ours is answered with our page and tells nothing of its cause.
+func TestPanicBecomesOurPage(t *testing.T) {
+	k := signedIn(t)
+	s := k.addSite("shop.example", "Corner Shop")
+	broken := httptest.NewServer(admin.New(admin.Deps{Sites: k.sites, Register: k.register, Accounts: k.accounts, PublicURL: func() string { return "" },
+		Preview: func(*site.Notice) ([]byte, error) { panic("the secret cause") }}))
+	defer broken.Close()
+	home := k.server.URL
+	session := k.client.Jar.Cookies(must(url.Parse(home)))
+	k.server.URL = broken.URL
+	k.client.Jar.SetCookies(must(url.Parse(broken.URL)), session)
+	defer func() { k.server.URL = home }()
+	a := k.get("/console/sites/"+s.Key+"/preview").want(http.StatusInternalServerError).has("h1", "That did not work")
+	if strings.Contains(a.body, "secret") || a.header.Get("Content-Security-Policy") == "" {
+		t.Errorf("the page of an error says %s", a.body)
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
