@@ -3,6 +3,9 @@ package register
 import (
 	"context"
 	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
 	"sync"
 	"syscall"
 	"testing"
@@ -16,9 +19,11 @@ import (
 )
 
 var (
-	prefill = flag.Int("prefill", 200_000, "records in the grown register of BenchmarkGrown and BenchmarkFsck")
-	keepDir = flag.String("dir", "", "keep the grown SQLite database here between runs")
-	version = flag.Int("ids", 7, "UUID version of the record IDs that the load sends")
+	prefill  = flag.Int("prefill", 200_000, "records in the grown register of BenchmarkGrown and BenchmarkFsck")
+	keepDir  = flag.String("dir", "", "keep the grown SQLite database here between runs")
+	services = flag.Int("services", 2, "services in each record that the load sends; 30 make 1.3 KB")
+	sites    = flag.Int("sites", 1, "sites that the load of BenchmarkAppend is spread over")
+	version  = flag.Int("ids", 7, "UUID version of the record IDs that the load sends")
 )
 
 func engines(b *testing.B, fn func(b *testing.B, o db.Options)) {
@@ -35,12 +40,15 @@ func BenchmarkAppend(b *testing.B) {
 	engines(b, func(b *testing.B, o db.Options) {
 		d := dbtest.Open(b, o)
 		r := open(b, d)
-		addSite(b, d, r, 1)
-		before := cpu()
+		for site := range *sites {
+			addSite(b, d, r, int64(site)+1)
+		}
+		before, bytes := cpu(), written()
 		b.ResetTimer()
 		load(b, r, b.N, callers)
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "appends/s")
 		b.ReportMetric(float64((cpu()-before).Microseconds())/float64(b.N), "cpu-µs/append")
+		b.ReportMetric(float64(written()-bytes)/float64(b.N), "written-B/append")
 	})
 }
 
@@ -114,7 +122,10 @@ func load(t testing.TB, r *Register, n, callers int) {
 }
 
 func benchEntry() Entry {
-	return entry(1, func(r *receipt.Record) {
+	return entry(rand.Int64N(int64(*sites))+1, func(r *receipt.Record) {
+		for i := range *services {
+			r.Services[fmt.Sprintf("a-service-of-a-vendor-%d", i)] = i%2 == 0
+		}
 		if *version == 4 {
 			r.RecordID = uuid.NewString()
 		}
@@ -128,4 +139,12 @@ func cpu() time.Duration {
 		return 0
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// written counts the bytes that this process has written to files and sockets.
+func written() int64 {
+	text, _ := os.ReadFile("/proc/self/io")
+	var read, wrote int64
+	fmt.Sscanf(string(text), "rchar: %d\nwchar: %d", &read, &wrote)
+	return wrote
 }

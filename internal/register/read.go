@@ -246,3 +246,11 @@ func (t *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	}
 	return hashes, nil
 }
+
+// siteOf is the site key that an origin names.
+func siteOf(origin string) string {
+	if at := strings.LastIndex(origin, "/log/"); at >= 0 {
+		return origin[at+len("/log/"):]
+	}
+	return ""
+}

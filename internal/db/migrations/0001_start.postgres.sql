@@ -62,7 +62,7 @@ create unique index record_by_id on record (record_id);
 -- large index with every record. By stretches of 16,384 records, writing stays
 -- in one small part; a search looks into each stretch.
 create index record_by_consent on record (site_id, (idx >> 14), consent_id);
-create index record_by_time on record (site_id, time);
+create index record_by_time on record (site_id, time, idx);
 
 create table tile (
   site_id bigint not null,

@@ -47,6 +47,7 @@ create table log (
   checkpoint blob not null                  -- the newest signed checkpoint (C2SP tlog-checkpoint)
 );
 
+-- Not "without rowid": rows of more than a quarter page would spill over there.
 create table record (
   site_id    bigint not null,
   idx        bigint not null,               -- leaf index in the site's log
@@ -56,13 +57,13 @@ create table record (
   salt       blob not null,                 -- 32 bytes
   payload    text not null,                 -- canonical JSON of the consent record
   primary key (site_id, idx)
-) without rowid;
+);
 create unique index record_by_id on record (record_id);
 -- A consent ID is random, so an index on it alone would touch another page of a
 -- large index with every record. By stretches of 16,384 records, writing stays
 -- in one small part; a search looks into each stretch.
 create index record_by_consent on record (site_id, (idx >> 14), consent_id);
-create index record_by_time on record (site_id, time);
+create index record_by_time on record (site_id, time, idx);
 
 create table tile (
   site_id bigint not null,

@@ -1,5 +1,5 @@
 CREATE INDEX record_by_consent ON public.record USING btree (site_id, ((idx >> 14)), consent_id)
-CREATE INDEX record_by_time ON public.record USING btree (site_id, "time")
+CREATE INDEX record_by_time ON public.record USING btree (site_id, "time", idx)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)

@@ -47,10 +47,10 @@ CREATE TABLE record (
   salt       blob not null,                 -- 32 bytes
   payload    text not null,                 -- canonical JSON of the consent record
   primary key (site_id, idx)
-) without rowid
+)
 CREATE INDEX record_by_consent on record (site_id, (idx >> 14), consent_id)
 CREATE UNIQUE INDEX record_by_id on record (record_id)
-CREATE INDEX record_by_time on record (site_id, time)
+CREATE INDEX record_by_time on record (site_id, time, idx)
 CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
 CREATE TABLE session (
   token_hash   blob primary key,            -- SHA-256 of the cookie's value

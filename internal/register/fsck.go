@@ -1,0 +1,487 @@
+package register
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"assent/internal/db"
+	"assent/internal/fault"
+	"assent/receipt"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// FsckOptions says what to check.
+type FsckOptions struct {
+	SiteID int64 // 0: every log
+	Limit  int   // findings to keep; 1000 when 0. All are counted.
+}
+
+// FsckReport says what was checked and what is wrong.
+type FsckReport struct {
+	Logs     int64     `json:"logs"`
+	Records  int64     `json:"records"`
+	Tiles    int64     `json:"tiles"` // hash tiles and entry bundles
+	Problems int64     `json:"problems"`
+	Findings []Finding `json:"findings"` // in no order beyond the log's
+}
+
+// OK tells whether everything is as it was signed.
+func (r *FsckReport) OK() bool { return r.Problems == 0 }
+
+// Finding is one thing that is wrong. Index, Level and Tile are -1, and
+// RecordID is empty, where they do not apply; entry bundles have level -1 and a
+// tile number.
+type Finding struct {
+	Site     string `json:"site"` // origin of the log
+	RecordID string `json:"record_id,omitempty"`
+	Index    int64  `json:"index"`
+	Level    int64  `json:"level"`
+	Tile     int64  `json:"tile"`
+	Message  string `json:"message"` // a sentence that names the place
+}
+
+// Fsck reads every log again: each record is held against its commitment, its
+// entry bundle and its tile, its columns against its payload, every level of
+// tiles is rebuilt, and the root is held against the signed checkpoint.
+//
+// It may run beside a server that writes. What a log holds at its start is what
+// is checked: full tiles never change, and all that still grows is read in one
+// snapshot. Memory does not depend on the number of records but for 32 bytes
+// for each 256 of them. An error means that it could not be told; what is
+// wrong with the register is in the report.
+func (r *Register) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error) {
+	if r.writer.key == nil {
+		return nil, errReadOnly
+	}
+	if o.Limit <= 0 {
+		o.Limit = 1000
+	}
+	query, args := "select site_id from log order by site_id", []any{}
+	if o.SiteID != 0 {
+		query, args = "select site_id from log where site_id = $1", []any{o.SiteID}
+	}
+	rows, err := r.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, r.db.Explain(err)
+	}
+	var sites []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			rows.Close()
+			return nil, r.db.Explain(err)
+		}
+		sites = append(sites, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, r.db.Explain(err)
+	}
+	report := &FsckReport{Findings: []Finding{}}
+	for _, id := range sites {
+		c := &check{r: r, report: report, limit: o.Limit, site: id}
+		if err := c.log(ctx); err != nil {
+			return report, r.db.Explain(err)
+		}
+	}
+	return report, nil
+}
+
+// check is the check of one log.
+type check struct {
+	r      *Register
+	limit  int
+	site   int64
+	origin string
+	key    string // site key
+	size   int64
+
+	roots []tlog.Hash // of every full chunk of 256 leaves
+	rest  []tlog.Hash // leaves after them
+
+	records atomic.Int64
+	tiles   atomic.Int64
+
+	lock   sync.Mutex // of report
+	report *FsckReport
+}
+
+func (c *check) found(f Finding) {
+	c.lock.Lock()
+	defer c.lock.Unlock()
+	f.Site = c.origin
+	if c.report.Problems++; len(c.report.Findings) < c.limit {
+		c.report.Findings = append(c.report.Findings, f)
+	}
+}
+
+func (c *check) foundInLog(format string, args ...any) {
+	c.found(Finding{Index: -1, Level: -1, Tile: -1, Message: fmt.Sprintf("The log %s: %s", c.origin, fmt.Sprintf(format, args...))})
+}
+
+func (c *check) foundTile(level, n int64, format string, args ...any) {
+	what := fmt.Sprintf("tile %d of level %d", n, level)
+	if level == bundleLevel {
+		what = fmt.Sprintf("entry bundle %d", n)
+	}
+	c.found(Finding{Index: -1, Level: level, Tile: n, Message: fmt.Sprintf("The log %s, %s: %s", c.origin, what, fmt.Sprintf(format, args...))})
+}
+
+func (c *check) foundRecord(index int64, id uuid.UUID, format string, args ...any) {
+	c.found(Finding{RecordID: id.String(), Index: index, Level: -1, Tile: -1,
+		Message: fmt.Sprintf("The log %s, record %s at index %d: %s", c.origin, id, index, fmt.Sprintf(format, args...))})
+}
+
+// queryer is a pool or a transaction.
+type queryer interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func (c *check) log(ctx context.Context) error {
+	options := &sql.TxOptions{ReadOnly: true}
+	if c.r.db.Engine == db.Postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	snapshot, err := c.r.db.Read().BeginTx(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer snapshot.Rollback()
+	var checkpoint []byte
+	if err := snapshot.QueryRowContext(ctx, logQuery, c.site).Scan(&c.origin, &c.size, &checkpoint); err != nil {
+		return err
+	}
+	c.key = siteOf(c.origin)
+	c.report.Logs++
+	if c.size < 0 || c.size > 1<<48 {
+		c.foundInLog("its size, %d, is impossible.", c.size)
+		return nil
+	}
+	if err := c.full(ctx); err != nil {
+		return err
+	}
+	if err := c.chunk(ctx, snapshot, c.size>>tileHeight); err != nil {
+		return err
+	}
+	if err := c.levels(ctx, snapshot); err != nil {
+		return err
+	}
+	c.report.Records += c.records.Load()
+	c.report.Tiles += c.tiles.Load()
+	if err := c.strays(ctx, snapshot); err != nil {
+		return err
+	}
+	return c.signature(checkpoint)
+}
+
+// full checks the chunks that belong to full tiles, on every core.
+func (c *check) full(ctx context.Context) error {
+	count := c.size >> tileHeight
+	c.roots = make([]tlog.Hash, count)
+	workers := int64(min(runtime.GOMAXPROCS(0), 4))
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for n := w * count / workers; n < (w+1)*count/workers && errs[w] == nil; n++ {
+				errs[w] = c.chunk(ctx, c.r.db.Read(), n)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// row is a record as it is stored.
+type row struct {
+	index, millis         int64
+	record, consent, salt []byte
+	payload               []byte
+	commitment            [32]byte
+	there                 bool
+}
+
+// chunk checks the records of one entry bundle and one tile of level 0.
+func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
+	first := n << tileHeight
+	width := int(min(c.size-first, tileWidth))
+	if width <= 0 {
+		return nil
+	}
+	bundle, err := c.stored(ctx, q, bundleLevel, n, width*entrySize)
+	if err != nil {
+		return err
+	}
+	hashes, err := c.stored(ctx, q, 0, n, width*tlog.HashSize)
+	if err != nil {
+		return err
+	}
+	leaves := make([]tlog.Hash, width)
+	next := 0
+	each := func(r *row) {
+		for ; next < int(r.index-first); next++ {
+			leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+		}
+		c.records.Add(1)
+		c.columns(r)
+		leaves[next] = c.leaf(r, slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+		next++
+	}
+	if err := c.rows(ctx, q, first, first+int64(width), each); err != nil {
+		return err
+	}
+	for ; next < width; next++ {
+		leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+	}
+	if width == tileWidth && n < int64(len(c.roots)) {
+		c.roots[n] = merge(leaves)
+	} else {
+		c.rest = leaves
+	}
+	return nil
+}
+
+// slot is entry i of a tile, nil when the tile has none.
+func slot(data []byte, i, size int) []byte {
+	if len(data) < (i+1)*size {
+		return nil
+	}
+	return data[i*size : (i+1)*size]
+}
+
+// merge is the root of a full subtree.
+func merge(nodes []tlog.Hash) tlog.Hash {
+	level := append([]tlog.Hash(nil), nodes...)
+	for len(level) > 1 {
+		for i := range len(level) / 2 {
+			level[i] = tlog.NodeHash(level[2*i], level[2*i+1])
+		}
+		level = level[:len(level)/2]
+	}
+	return level[0]
+}
+
+func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*row)) error {
+	rows, err := q.QueryContext(ctx, `select idx, time, record_id, consent_id, salt, payload from record
+		where site_id = $1 and idx >= $2 and idx < $3 order by idx`, c.site, from, to)
+	if err != nil {
+		return c.unreadable(ctx, from, to, err)
+	}
+	defer rows.Close()
+	var r row
+	var record, consent, salt, payload sql.RawBytes
+	for rows.Next() {
+		if err := rows.Scan(&r.index, &r.millis, &record, &consent, &salt, &payload); err != nil {
+			return c.unreadable(ctx, from, to, err)
+		}
+		r.record, r.consent, r.salt, r.payload = record, consent, salt, payload
+		each(&r)
+	}
+	return c.unreadable(ctx, from, to, rows.Err())
+}
+
+// unreadable makes a finding of records that the database cannot give, and
+// passes on what is no fault of theirs.
+func (c *check) unreadable(ctx context.Context, from, to int64, err error) error {
+	if err == nil || ctx.Err() != nil || c.r.db.Engine == db.Postgres {
+		return err
+	}
+	c.foundInLog("the records %d to %d cannot be read: %s", from, to-1, fault.Message(c.r.db.Explain(err)))
+	return nil
+}
+
+// columns holds a record's columns against its payload.
+func (c *check) columns(r *row) {
+	id, err := uuid.FromBytes(r.record)
+	if err != nil {
+		c.foundRecord(r.index, id, "its record ID is not 16 bytes.")
+	}
+	record, err := receipt.ParseRecord(r.payload)
+	if err != nil {
+		c.foundRecord(r.index, id, "its payload is not a record in canonical form.")
+		return
+	}
+	if record.RecordID != id.String() {
+		c.foundRecord(r.index, id, "its record ID is another one than in the payload, %q.", record.RecordID)
+	}
+	if consent, err := uuid.FromBytes(r.consent); err != nil || record.ConsentID != consent.String() {
+		c.foundRecord(r.index, id, "its consent ID is another one than in the payload.")
+	}
+	var at [32]byte
+	if string(time.UnixMilli(r.millis).UTC().AppendFormat(at[:0], receipt.TimeLayout)) != record.Time {
+		c.foundRecord(r.index, id, "its time is another one than in the payload, %q.", record.Time)
+	}
+	if record.Site != c.key {
+		c.foundRecord(r.index, id, "its payload is of another site, %q.", record.Site)
+	}
+}
+
+// leaf holds a record against its bundle entry and its leaf in the tile, says
+// which of the three is wrong, and returns the leaf that was most likely
+// signed, so that one fault is not reported as many.
+func (c *check) leaf(r *row, entry, hash []byte) tlog.Hash {
+	commitment := receipt.Commit(r.salt, r.payload)
+	if entry == nil || hash == nil { // found already, as a tile
+		return tlog.RecordHash(commitment[:])
+	}
+	computed := tlog.RecordHash(commitment[:])
+	stored := tlog.Hash(hash)
+	same := string(entry[2:]) == string(commitment[:]) && binary.BigEndian.Uint16(entry) == 32
+	id, _ := uuid.FromBytes(r.record)
+	n, at := r.index>>tileHeight, r.index%tileWidth
+	switch {
+	case same && computed == stored:
+	case computed == stored:
+		c.foundTile(bundleLevel, n, "entry %d is not the commitment to record %s (index %d).", at, id, r.index)
+	case same:
+		c.foundTile(0, n, "hash %d is not that of record %s (index %d).", at, id, r.index)
+		return computed
+	case tlog.RecordHash(entry[2:]) == stored:
+		c.foundRecord(r.index, id, "its payload or its salt was changed after it was recorded.")
+	default:
+		c.foundRecord(r.index, id, "the record, its entry in bundle %d and its hash in tile %d of level 0 all differ.", n, n)
+	}
+	return stored
+}
+
+func (c *check) missing(index int64, entry, hash []byte) tlog.Hash {
+	c.found(Finding{Index: index, Level: -1, Tile: -1, Message: fmt.Sprintf("The log %s: the record at index %d is missing.", c.origin, index)})
+	switch {
+	case hash != nil:
+		return tlog.Hash(hash)
+	case entry != nil:
+		return tlog.RecordHash(entry[2:])
+	}
+	return tlog.Hash{}
+}
+
+// stored reads a tile that has to be there with a certain width. A full chunk
+// is read after the snapshot was taken, and cannot be wider than full.
+func (c *check) stored(ctx context.Context, q queryer, level, n int64, want int) ([]byte, error) {
+	var data []byte
+	err := q.QueryRowContext(ctx, tileQuery, c.site, level, n).Scan(&data)
+	if errors.Is(err, sql.ErrNoRows) {
+		c.foundTile(level, n, "it is missing.")
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.tiles.Add(1)
+	if len(data) != want {
+		c.foundTile(level, n, "it has %d bytes and must have %d.", len(data), want)
+	}
+	return data, nil
+}
+
+// levels rebuilds the tiles above level 0 from the roots of the full chunks.
+func (c *check) levels(ctx context.Context, q queryer) error {
+	nodes := c.roots
+	for level := int64(1); len(nodes) > 0; level++ {
+		var above []tlog.Hash
+		for n := int64(0); n<<tileHeight < int64(len(nodes)); n++ {
+			part := nodes[n<<tileHeight : min(int64(len(nodes)), (n+1)<<tileHeight)]
+			data, err := c.stored(ctx, q, level, n, len(part)*tlog.HashSize)
+			if err != nil {
+				return err
+			}
+			for i, h := range part {
+				if got := slot(data, i, tlog.HashSize); got != nil && tlog.Hash(got) != h {
+					c.foundTile(level, n, "hash %d is not that of the tile below.", i)
+				}
+			}
+			if len(part) == tileWidth {
+				above = append(above, merge(part))
+			}
+		}
+		nodes = above
+	}
+	return nil
+}
+
+// strays finds records and tiles that are in no signed tree.
+func (c *check) strays(ctx context.Context, q queryer) error {
+	rows, err := q.QueryContext(ctx, "select idx, record_id from record where site_id = $1 and (idx < 0 or idx >= $2) order by idx limit 100", c.site, c.size)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var index int64
+		var id []byte
+		if err := rows.Scan(&index, &id); err != nil {
+			return err
+		}
+		parsed, _ := uuid.FromBytes(id)
+		c.foundRecord(index, parsed, "it is outside the signed log, which has %d records.", c.size)
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	tiles, err := q.QueryContext(ctx, "select level, n from tile where site_id = $1", c.site)
+	if err != nil {
+		return err
+	}
+	defer tiles.Close()
+	for tiles.Next() {
+		var level, n int64
+		if err := tiles.Scan(&level, &n); err != nil {
+			return err
+		}
+		count := c.size >> (max(level, 0) * tileHeight)
+		if level < bundleLevel || level > 7 || n < 0 || n<<tileHeight >= count {
+			c.foundTile(level, n, "it is outside the signed log, which has %d records.", c.size)
+		}
+	}
+	return tiles.Err()
+}
+
+// signature holds the tree against the signed checkpoint.
+func (c *check) signature(checkpoint []byte) error {
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return err
+	}
+	signed, err := receipt.OpenCheckpoint(checkpoint, vkey)
+	if err != nil {
+		c.foundInLog("its checkpoint does not hold: %s.", err)
+		return nil
+	}
+	if signed.Origin != c.origin || signed.Size != c.size {
+		c.foundInLog("its row says %d records, its checkpoint says %d of %s.", c.size, signed.Size, signed.Origin)
+		return nil
+	}
+	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
+	if err != nil {
+		return err
+	}
+	if root != signed.Root {
+		c.foundInLog("its records and tiles hash to the root %s, but %s was signed.", root, signed.Root)
+	}
+	return nil
+}
+
+// hashes gives tlog the full subtrees that make up the tree.
+func (c *check) hashes(indexes []int64) ([]tlog.Hash, error) {
+	list := make([]tlog.Hash, len(indexes))
+	for i, index := range indexes {
+		level, n := tlog.SplitStoredHashIndex(index)
+		if level >= tileHeight {
+			up := level - tileHeight
+			list[i] = merge(c.roots[n<<up : (n+1)<<up])
+			continue
+		}
+		from := n<<level - c.size>>tileHeight<<tileHeight
+		list[i] = merge(c.rest[from : from+1<<level])
+	}
+	return list, nil
+}
