@@ -16,10 +16,11 @@ import {
   type Selection,
 } from "./decision";
 import { Ui, type Desk, type Floating, type Source } from "./elements/ui";
-import type { enforce } from "./gate/meta";
+import type { dropDatabases } from "./gate/databases";
 import type { hook } from "./gate/hooks";
 import { Markup } from "./gate/markup";
-import { dropDatabases, sweep } from "./gate/remove";
+import type { enforce } from "./gate/meta";
+import type { sweep } from "./gate/remove";
 import { Queue } from "./send";
 import { Shelf, session } from "./storage";
 import { declared, mayStore } from "./trackers";
@@ -29,6 +30,8 @@ import { uuid4, uuid7 } from "./uuid";
 export interface Parts {
   readonly enforce?: typeof enforce;
   readonly hook?: typeof hook;
+  readonly sweep?: typeof sweep;
+  readonly dropDatabases?: typeof dropDatabases;
   readonly gpc?: () => boolean;
   readonly floating?: Floating;
 }
@@ -135,7 +138,7 @@ export class App implements Desk {
     const sent = this._queue.add(choice.recordId, this._body(choice, source));
     const reload = this._limit && grantsMore(config, before, selection);
     const taken = this._adopt(choice);
-    if (taken) await dropDatabases(config.services.filter((s) => !this.allowed(s.key)));
+    if (taken) await this._parts.dropDatabases?.(config.services.filter((s) => !this.allowed(s.key)));
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
       session.setItem(SCROLL, location.pathname + " " + scrollY);
@@ -183,7 +186,7 @@ export class App implements Desk {
   }
 
   private _sweep(): void {
-    sweep((kind: Kind, name) => declared(this.config, this.selection, kind, name) === false);
+    this._parts.sweep?.((kind: Kind, name) => declared(this.config, this.selection, kind, name) === false);
   }
 
   /** Everything that waits for the page, the visitor, or another tab. */

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
@@ -72,6 +73,12 @@ func entry(n *site.Notice) string {
 		use("enforce", "./gate/meta")
 		use("hook", "./gate/hooks")
 	}
+	if declares(n, "cookie", "local_storage", "session_storage") {
+		use("sweep", "./gate/remove")
+	}
+	if declares(n, "indexed_db") {
+		use("dropDatabases", "./gate/databases")
+	}
 	if n.HonourGPC && n.Regime != "notice-only" {
 		use("gpc", "./signals")
 	}
@@ -80,6 +87,18 @@ func entry(n *site.Notice) string {
 	}
 	fmt.Fprintf(&b, "start(config, { %s });\n", strings.Join(parts, ", "))
 	return b.String()
+}
+
+// declares tells whether a service that can be refused has a tracker of one of the kinds.
+func declares(n *site.Notice, kinds ...string) bool {
+	for _, s := range n.Services {
+		for _, t := range s.Trackers {
+			if s.Category != "necessary" && slices.Contains(kinds, t.Kind) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // options are the compiler's, apart from the plugin; they are part of BuildID.
@@ -190,7 +209,8 @@ var buildID = sync.OnceValue(func() string {
 		panic(err) // the files are in the binary
 	}
 	// What this package generates counts, too.
-	all := &site.Notice{Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true}}
+	all := &site.Notice{Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true},
+		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
 	fmt.Fprint(h, generation, entry(all), entry(&site.Notice{}))
 	return hex.EncodeToString(h.Sum(nil)[:16])
 })

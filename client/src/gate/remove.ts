@@ -1,11 +1,10 @@
 // Removes what refused services have left behind, as far as a page can: cookies
 // with HttpOnly and other origins' storage are out of its reach.
-import type { Kind, Service } from "../config";
+import type { Kind } from "../config";
 import { parents } from "../hosts";
 import { jar, local, session } from "../storage";
-import { matches } from "../trackers";
 
-/** Removes everything that refused(kind, name) says, and the databases of the services. */
+/** Removes everything that refused(kind, name) says. */
 export function sweep(refused: (kind: Kind, name: string) => boolean): void {
   for (const pair of jar()) {
     const name = pair.split("=", 1)[0]!;
@@ -41,18 +40,4 @@ function paths(): string[] {
     all.push(path, path + "/");
   }
   return all;
-}
-
-/** Deletes the databases that the services declare. */
-export async function dropDatabases(services: readonly Service[]): Promise<void> {
-  const patterns = services.flatMap((s) => s.trackers.filter(([kind]) => kind === "indexed_db").map(([, name]) => name));
-  if (!patterns.length) return;
-  try {
-    const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
-    for (const name of [...known, ...patterns.filter((p) => !p.includes("*"))]) {
-      if (patterns.some((pattern) => matches(pattern, name))) indexedDB.deleteDatabase(name);
-    }
-  } catch {
-    // The browser refuses databases here, so there are none.
-  }
 }
