@@ -87,6 +87,29 @@ func BenchmarkGrown(b *testing.B) {
 	})
 }
 
+// BenchmarkFsck checks a register of -prefill records once for each round.
+func BenchmarkFsck(b *testing.B) {
+	engines(b, func(b *testing.B, o db.Options) {
+		if o.Dir != "" && *keepDir != "" {
+			o.Dir = *keepDir
+		}
+		r := open(b, dbtest.Open(b, o))
+		grow(b, r, *prefill)
+		var records int64
+		before := cpu()
+		b.ResetTimer()
+		for range b.N {
+			report, err := r.Fsck(b.Context(), FsckOptions{})
+			if err != nil || !report.OK() {
+				b.Fatal(report, err)
+			}
+			records += report.Records
+		}
+		b.ReportMetric(float64(records)/b.Elapsed().Seconds(), "records/s")
+		b.ReportMetric(float64((cpu()-before).Nanoseconds())/1e3/float64(records), "cpu-µs/record")
+	})
+}
+
 // grow fills a register up to n records.
 func grow(t testing.TB, r *Register, n int) {
 	t.Helper()

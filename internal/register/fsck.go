@@ -206,8 +206,6 @@ type row struct {
 	index, millis         int64
 	record, consent, salt []byte
 	payload               []byte
-	commitment            [32]byte
-	there                 bool
 }
 
 // chunk checks the records of one entry bundle and one tile of level 0.
