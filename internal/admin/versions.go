@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -23,17 +24,36 @@ var places = map[string]string{
 	"controller": "Who asks", "policy url": "privacy policy address", "enforcement": "Blocking", "undeclared": "what no service declares",
 	"policy": "policy", "choice days": "Days until asked again", "honour gpc": "Global Privacy Control", "regime": "Kind of consent",
 	"layout": "Look", "light": "light", "dark": "dark", "button text": "button text", "services": "Services", "texts": "Texts",
-	"languages": "Languages", "categories": "Categories", "en": "English", "de": "German", "fr": "French", "es": "Spanish", "it": "Italian",
-	"nl": "Dutch", "pl": "Polish", "pt": "Portuguese",
+	"languages": "Languages", "categories": "Categories", "basis": "legal basis",
 }
 
+// order is that of the editor's sections.
+var order = []string{"controller", "languages", "texts", "layout", "regime", "choice days", "honour gpc", "enforcement", "categories", "services"}
+
+func rank(c site.Change) int {
+	first, _, _ := strings.Cut(c.Path, " › ")
+	if i := slices.Index(order, first); i >= 0 {
+		return i
+	}
+	return len(order)
+}
+
+// inWords leaves out what only says again what the place says: the keys of
+// categories and services, the site's, and the format's number.
 func inWords(changes []site.Change) []change {
 	list := make([]change, 0, len(changes))
+	changes = slices.Clone(changes)
+	slices.SortStableFunc(changes, func(a, b site.Change) int { return rank(a) - rank(b) })
 	for _, c := range changes {
+		if c.Path == "site" || c.Path == "schema" || strings.HasSuffix(c.Path, " › key") {
+			continue
+		}
 		var where []string
 		for i, step := range strings.Split(c.Path, " › ") {
 			if word, ok := places[step]; ok {
 				step = word
+			} else if i == 1 && where[0] == "Texts" {
+				step = languageName(step)
 			}
 			if i == 0 {
 				step = capital(step)
