@@ -13,12 +13,22 @@ var errForm = errors.New("the record is not canonical JSON (RFC 8785) with exact
 // another order or loosely written are an error, so two different inputs never
 // give the same record.
 func ParseRecord(data []byte) (*Record, error) {
-	s := scanner{text: string(data)}
-	r := s.record()
-	if s.failed || s.at != len(s.text) || r.Type != RecordType {
-		return nil, errForm
+	r := new(Record)
+	if err := r.Parse(data); err != nil {
+		return nil, err
 	}
 	return r, nil
+}
+
+// Parse is ParseRecord into a record that is used again: its maps are emptied
+// and filled. After an error the record holds nothing of use.
+func (r *Record) Parse(data []byte) error {
+	s := scanner{text: string(data)}
+	s.record(r)
+	if s.failed || s.at != len(s.text) || r.Type != RecordType {
+		return errForm
+	}
+	return nil
 }
 
 // scanner reads canonical JSON whose members are known in advance. After a
@@ -29,11 +39,10 @@ type scanner struct {
 	failed bool
 }
 
-func (s *scanner) record() *Record {
-	r := new(Record)
+func (s *scanner) record(r *Record) {
 	r.Action = s.member(`{"action":`)
 	r.Browser = s.member(`,"browser":`)
-	r.Categories = s.choices(`,"categories":`)
+	r.Categories = s.choices(`,"categories":`, r.Categories)
 	r.ConsentID = s.member(`,"consent_id":`)
 	r.Country = s.member(`,"country":`)
 	r.Device = s.member(`,"device":`)
@@ -43,7 +52,7 @@ func (s *scanner) record() *Record {
 	r.Network = s.member(`,"network":`)
 	r.Page = s.member(`,"page":`)
 	r.RecordID = s.member(`,"record_id":`)
-	r.Services = s.choices(`,"services":`)
+	r.Services = s.choices(`,"services":`, r.Services)
 	r.Site = s.member(`,"site":`)
 	r.Source = s.member(`,"source":`)
 	r.Status = s.member(`,"status":`)
@@ -52,7 +61,6 @@ func (s *scanner) record() *Record {
 	r.Type = s.member(`,"type":`)
 	r.Version = s.member(`,"version":`)
 	s.expect("}")
-	return r
 }
 
 func (s *scanner) expect(literal string) {
@@ -83,10 +91,12 @@ func (s *scanner) flag(name string) bool {
 	return false
 }
 
-func (s *scanner) choices(name string) map[string]bool {
+func (s *scanner) choices(name string, choices map[string]bool) map[string]bool {
 	s.expect(name)
 	s.expect("{")
-	choices := make(map[string]bool)
+	if clear(choices); choices == nil {
+		choices = make(map[string]bool)
+	}
 	if s.accept("}") {
 		return choices
 	}

@@ -212,7 +212,8 @@ func parse(data []byte) (*parsed, error) {
 	text := s.member(`,"proof":`)
 	s.expect(`,"record":`)
 	from := s.at
-	p.record = s.record()
+	p.record = new(Record)
+	s.record(p.record)
 	p.Record = data[from:s.at]
 	salt := s.member(`,"salt":`)
 	s.expect(`,"type":"` + Type + `"}`)
