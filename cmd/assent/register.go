@@ -99,9 +99,20 @@ func siteID(ctx context.Context, parts *app.Parts, key string) (int64, error) {
 	return s.ID, nil
 }
 
-// findingsShown bounds what a person has to scroll through; --json has all.
+// findingsShown bounds what a person has to scroll through; --json has more.
 const findingsShown = 100
 
 func printReport(w io.Writer, r *register.FsckReport) {
-	fmt.Fprintf(w, "%+v\n", r)
+	for i, f := range r.Findings {
+		if i == findingsShown {
+			fmt.Fprintf(w, "… and %d more\n", r.Problems-int64(i))
+			break
+		}
+		fmt.Fprintf(w, "%s: %s\n", f.Site, f.Message)
+	}
+	verdict := "Every record, tile and checkpoint is as it was signed."
+	if !r.OK() {
+		verdict = fmt.Sprintf("%d problems. Stop the server, keep a copy of the data, and compare it with a backup.", r.Problems)
+	}
+	fmt.Fprintf(w, "%d registers, %d records, %d tiles checked. %s\n", r.Logs, r.Records, r.Tiles, verdict)
 }
