@@ -144,6 +144,10 @@ func TestHostileTextRunsNothingInABrowser(t *testing.T) {
 		if ran := browsertest.Eval[bool](t, ctx, "window.pwned===1||window.heard.length>0"); ran {
 			t.Errorf("%s ran the hostile text", name)
 		}
+		if wide := browsertest.Eval[int](t, ctx, "document.documentElement.scrollWidth-document.documentElement.clientWidth"); wide > 0 && name != "preview" {
+			t.Errorf("%s is %d pixels wider than the window", name, wide)
+		}
+		browsertest.Shot(t, ctx, "hostile-"+name)
 	}
 }
 
