@@ -2,7 +2,6 @@
 import { emit, state } from "./api";
 import type { Config, Kind } from "./config";
 import {
-  VERSION_LENGTH,
   everyService,
   granted,
   grantsMore,
@@ -131,7 +130,7 @@ export class App implements Desk {
       action,
       consentId: this._consentId,
       recordId: uuid7(now),
-      version: config.version.slice(0, VERSION_LENGTH),
+      scope: config.scope,
       time: now,
     };
     this._shelf.write(choice);

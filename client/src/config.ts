@@ -59,6 +59,8 @@ export interface Config {
   readonly site: string;
   /** SHA-256 of the notice version, hex. */
   readonly version: string;
+  /** What a choice is about, 16 hex digits: a version with the same scope asks nobody again. */
+  readonly scope: string;
   readonly regime: "opt-in" | "opt-out" | "notice-only";
   readonly choice_days: number;
   readonly undeclared: "block" | "with_all";

@@ -1,13 +1,12 @@
 // The stored choice as text, for the cookie and for its copy in local storage:
 //
-//   1.<consent ID>.<record ID>.<version>.<time>.<action>.<categories>.<services>
+//   1.<consent ID>.<record ID>.<scope>.<time>.<action>.<categories>.<services>
 //
-// IDs are 32 hex digits, the version is the first 32 hex digits of the notice
-// version, the time is Unix milliseconds in base 36. A list holds granted keys and
-// refused ones with a "!", joined by "~"; it may be empty. Every character may
-// stand in a cookie (RFC 6265, section 4.1.1). internal/consent has the Go twin;
-// client/testdata/cookie.json drives both.
-import { VERSION_LENGTH, type Action, type Choice, type Flags } from "./decision";
+// IDs are 32 hex digits, the scope is 16 hex digits, the time is Unix milliseconds
+// in base 36. A list holds granted keys and refused ones with a "!", joined by "~";
+// it may be empty. Every character may stand in a cookie (RFC 6265, section 4.1.1).
+// internal/consent has the Go twin; client/testdata/cookie.json drives both.
+import type { Action, Choice, Flags } from "./decision";
 
 /** Longer values are no cookie of ours: browsers cap one at 4096 bytes. */
 export const MAX_LENGTH = 3800;
@@ -17,7 +16,7 @@ const MAX_TIME = 1e14;
 
 const ACTIONS: readonly Action[] = ["accept_all", "accept_necessary", "save", "withdraw", "signal"];
 const UUID = /^[0-9a-f]{32}$/;
-const VERSION = new RegExp(`^[0-9a-f]{${VERSION_LENGTH}}$`);
+const SCOPE = /^[0-9a-f]{16}$/;
 const TIME = /^[1-9a-z][0-9a-z]{0,9}$/;
 const KEY = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
@@ -31,7 +30,7 @@ export function encode(choice: Choice): string {
     1,
     choice.consentId.replace(/-/g, ""),
     choice.recordId.replace(/-/g, ""),
-    choice.version,
+    choice.scope,
     choice.time.toString(36),
     choice.action,
     list(choice.categories),
@@ -42,9 +41,9 @@ export function encode(choice: Choice): string {
 /** Reads what a stranger may have written; anything but the exact format is null. */
 export function decode(text: string, limit = MAX_LENGTH): Choice | null {
   const part = text.length > limit ? [] : text.split(".");
-  const [format, consent, record, version, at, action, categories, services] = part;
+  const [format, consent, record, scope, at, action, categories, services] = part;
   if (part.length !== 8 || format !== "1") return null;
-  if (!UUID.test(consent!) || !UUID.test(record!) || !VERSION.test(version!) || !TIME.test(at!)) return null;
+  if (!UUID.test(consent!) || !UUID.test(record!) || !SCOPE.test(scope!) || !TIME.test(at!)) return null;
   const time = parseInt(at!, 36);
   const known = ACTIONS.find((a) => a === action);
   const chosen = flags(categories!);
@@ -53,7 +52,7 @@ export function decode(text: string, limit = MAX_LENGTH): Choice | null {
   return {
     consentId: dashed(consent!),
     recordId: dashed(record!),
-    version: version!,
+    scope: scope!,
     time,
     action: known,
     categories: chosen,

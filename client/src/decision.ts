@@ -16,15 +16,12 @@ export interface Selection {
 export interface Choice extends Selection {
   readonly consentId: string;
   readonly recordId: string;
-  /** First VERSION_LENGTH characters of the notice version. */
-  readonly version: string;
+  /** What it was about; see Config. */
+  readonly scope: string;
   /** Unix milliseconds by the visitor's clock. */
   readonly time: number;
   readonly action: Action;
 }
-
-/** The stored choice names its version by this many hex characters (128 bits). */
-export const VERSION_LENGTH = 32;
 
 const DAY = 86_400_000;
 
@@ -48,7 +45,7 @@ export function judge(config: Config, stored: Choice | null, now: number, gpc: b
 function refusal(config: Config, choice: Choice, now: number): "" | "outdated" | "expired" | "future" {
   if (choice.time > now + DAY) return "future";
   if (now - choice.time > config.choice_days * DAY) return "expired";
-  if (choice.version !== config.version.slice(0, VERSION_LENGTH)) return "outdated";
+  if (choice.scope !== config.scope) return "outdated";
   return "";
 }
 

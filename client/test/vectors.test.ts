@@ -17,7 +17,7 @@ type Flags = Record<string, boolean>;
 interface StoredChoice {
   consent_id: string;
   record_id: string;
-  version: string;
+  scope: string;
   time: number;
   action: Choice["action"];
   categories: Flags;
@@ -77,14 +77,14 @@ describe("the status", () => {
 
 describe("which choice is in force", () => {
   const v = vectors<{
-    version: string;
+    scope: string;
     choice_days: number;
     now: number;
     cases: {
       name: string;
       regime: Config["regime"];
       gpc: boolean;
-      stored: Pick<Choice, "version" | "time" | "action"> | null;
+      stored: Pick<Choice, "scope" | "time" | "action"> | null;
       state: string;
       why: string;
     }[];
@@ -92,7 +92,7 @@ describe("which choice is in force", () => {
   for (const row of v.cases) {
     test(row.name, () => {
       const stored = row.stored && { consentId: "c", recordId: "r", categories: {}, services: {}, ...row.stored };
-      const verdict = judge(config({ version: v.version, choice_days: v.choice_days, regime: row.regime }), stored, v.now, row.gpc);
+      const verdict = judge(config({ scope: v.scope, choice_days: v.choice_days, regime: row.regime }), stored, v.now, row.gpc);
       assert.equal(verdict.state, row.state);
       assert.equal(verdict.state === "ask" ? verdict.why : "", row.why);
     });

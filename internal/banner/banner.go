@@ -216,7 +216,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 1
+const generation = 2
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

@@ -15,6 +15,7 @@ import (
 type config struct {
 	Site       string                `json:"site"`
 	Version    string                `json:"version"`
+	Scope      string                `json:"scope"`
 	Regime     string                `json:"regime"`
 	ChoiceDays int                   `json:"choice_days"`
 	Undeclared string                `json:"undeclared"`
@@ -57,6 +58,7 @@ func trim(n *site.Notice, version string) (*config, error) {
 	c := &config{
 		Site:       n.Site,
 		Version:    version,
+		Scope:      n.Scope(),
 		Regime:     n.Regime,
 		ChoiceDays: n.ChoiceDays,
 		Undeclared: n.Enforcement.Undeclared,

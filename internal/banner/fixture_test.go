@@ -97,7 +97,7 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 		w.serveForeign(rw, r)
 	case host == consent && r.URL.Path == "/b/k3y.js":
 		rw.Header().Set("Content-Type", "text/javascript")
-		rw.Write(w.script)
+		rw.Write(w.bundle())
 	case host == consent && r.URL.Path == "/v1/consents":
 		w.servePost(rw, r)
 	case strings.HasSuffix(host, shop) && r.URL.Path == "/own.js":
@@ -166,6 +166,12 @@ func (w *web) sent() []post {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]post{}, w.posts...)
+}
+
+func (w *web) bundle() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.script
 }
 
 func (w *web) html() string {

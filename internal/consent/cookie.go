@@ -15,14 +15,14 @@ import (
 // of client/src/cookie.ts, driven by the same vectors (client/testdata/cookie.json).
 // As text:
 //
-//	1.<consent ID>.<record ID>.<version>.<time>.<action>.<categories>.<services>
+//	1.<consent ID>.<record ID>.<scope>.<time>.<action>.<categories>.<services>
 //
 // IDs are 32 hex digits, the time is Unix milliseconds in base 36, and a list
 // holds granted keys and refused ones with a "!", sorted and joined by "~".
 type Cookie struct {
 	ConsentID  uuid.UUID
 	RecordID   uuid.UUID
-	Version    string    // the first 32 hex digits of the notice version
+	Scope      string    // what the choice was about (site.Notice.Scope): 16 hex digits
 	Time       time.Time // by the visitor's clock, to the millisecond
 	Action     string
 	Categories map[string]bool // every category but necessary
@@ -31,7 +31,7 @@ type Cookie struct {
 
 const (
 	cookieFormat  = "1"
-	cookieVersion = 32   // hex digits
+	cookieScope   = 16   // hex digits
 	maxCookie     = 3800 // bytes; browsers cap a cookie at 4096
 	maxCookieTime = 1e14 // Unix milliseconds; later than the year 5000
 	maxCookieKey  = 63
@@ -50,14 +50,14 @@ func ReadCookie(text string) (*Cookie, bool) {
 	if len(parts) != 8 || parts[0] != cookieFormat {
 		return nil, false
 	}
-	c := &Cookie{Version: parts[3], Action: parts[5]}
+	c := &Cookie{Scope: parts[3], Action: parts[5]}
 	var ok [5]bool
 	c.ConsentID, ok[0] = bareUUID(parts[1])
 	c.RecordID, ok[1] = bareUUID(parts[2])
 	c.Time, ok[2] = cookieTime(parts[4])
 	c.Categories, ok[3] = cookieList(parts[6])
 	c.Services, ok[4] = cookieList(parts[7])
-	if ok != [5]bool{true, true, true, true, true} || len(c.Version) != cookieVersion || !all(c.Version, isHex) {
+	if ok != [5]bool{true, true, true, true, true} || len(c.Scope) != cookieScope || !all(c.Scope, isHex) {
 		return nil, false
 	}
 	switch c.Action {
@@ -69,7 +69,7 @@ func ReadCookie(text string) (*Cookie, bool) {
 
 // String writes the cookie's value, as the script would.
 func (c *Cookie) String() string {
-	return strings.Join([]string{cookieFormat, hex.EncodeToString(c.ConsentID[:]), hex.EncodeToString(c.RecordID[:]), c.Version,
+	return strings.Join([]string{cookieFormat, hex.EncodeToString(c.ConsentID[:]), hex.EncodeToString(c.RecordID[:]), c.Scope,
 		strconv.FormatInt(c.Time.UnixMilli(), 36), c.Action, writeList(c.Categories), writeList(c.Services)}, ".")
 }
 

@@ -29,7 +29,7 @@ type cookieVectors struct {
 		Choice     struct {
 			ConsentID  string `json:"consent_id"`
 			RecordID   string `json:"record_id"`
-			Version    string
+			Scope      string
 			Time       int64
 			Action     string
 			Categories map[string]bool
@@ -52,7 +52,7 @@ func TestCookieVectors(t *testing.T) {
 			continue
 		}
 		want := row.Choice
-		if c.ConsentID.String() != want.ConsentID || c.RecordID.String() != want.RecordID || c.Version != want.Version || c.Time.UnixMilli() != want.Time ||
+		if c.ConsentID.String() != want.ConsentID || c.RecordID.String() != want.RecordID || c.Scope != want.Scope || c.Time.UnixMilli() != want.Time ||
 			c.Action != want.Action || !maps.Equal(c.Categories, want.Categories) || !maps.Equal(c.Services, want.Services) {
 			t.Errorf("%s: %+v, want %+v", row.Name, c, want)
 		}
