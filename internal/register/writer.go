@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -96,22 +97,32 @@ func (w *writer) run() {
 	defer w.sql.close()
 	batch := make([]*call, 0, w.limit)
 	for first := range w.queue {
-		batch = append(batch[:0], first)
-	fill:
-		for len(batch) < w.limit {
-			select {
-			case c, ok := <-w.queue:
-				if !ok {
-					break fill
-				}
-				batch = append(batch, c)
-			default:
-				break fill
-			}
-		}
+		batch = w.gather(append(batch[:0], first))
 		w.write(batch)
 		clear(batch)
 	}
+}
+
+// gather adds what waits to a batch. While more keeps coming it lets the callers
+// run, who have perhaps just been answered: a larger batch costs hardly more
+// than a small one.
+func (w *writer) gather(batch []*call) []*call {
+	for before := 0; len(batch) < w.limit; {
+		select {
+		case c, ok := <-w.queue:
+			if !ok {
+				return batch
+			}
+			batch = append(batch, c)
+		default:
+			if len(batch) == before {
+				return batch
+			}
+			before = len(batch)
+			runtime.Gosched()
+		}
+	}
+	return batch
 }
 
 // write stores a batch and answers every caller, whatever happens.
