@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -33,10 +34,10 @@ type toned struct{ Label, Tone string }
 func (l listed) Outcome() toned { return outcome(l.Status) }
 
 // Act is what the visitor did, in words.
-func (l listed) Act() string { return actions[l.Action] }
+func (l listed) Act() string { return cmp.Or(actions[l.Action], l.Action) }
 
 // Where says where the choice was made, in words.
-func (l listed) Where() string { return sources[l.Source] }
+func (l listed) Where() string { return cmp.Or(sources[l.Source], l.Source) }
 
 func outcome(status string) toned {
 	switch status {
