@@ -18,6 +18,7 @@ func runFsck(ctx context.Context, c *call) error {
 	if err := c.parse(0); err != nil {
 		return err
 	}
+	cfg.Inspect = true
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err

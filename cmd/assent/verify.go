@@ -105,4 +105,3 @@ func readLimited(in io.Reader, name string) ([]byte, error) {
 	}
 	return data, nil
 }
-

@@ -27,6 +27,9 @@ type Config struct {
 	GeoIP         string   // MMDB file; "" means the built-in table
 	TrustProxies  []string // networks whose X-Forwarded-For is believed
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
+
+	// Inspect opens a register whose checkpoints do not fit the key, for fsck.
+	Inspect bool
 }
 
 // DefaultDir is the data directory when nothing is said.

@@ -72,7 +72,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same})
+	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same, Inspect: c.Inspect})
 	if err != nil {
 		return err
 	}

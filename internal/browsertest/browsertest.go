@@ -39,6 +39,9 @@ type Options struct {
 // is skipped, or fails when CI=true.
 func Start(t testing.TB, options ...Options) context.Context {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts a browser")
+	}
 	var o Options
 	if len(options) > 0 {
 		o = options[0]
@@ -48,7 +51,7 @@ func Start(t testing.TB, options ...Options) context.Context {
 	}
 	allocator := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
 		chromedp.ExecPath(find(t)),
-		chromedp.NoSandbox,
+		chromedp.Flag("no-sandbox", os.Geteuid() == 0), // Chromium refuses its sandbox to root
 		chromedp.Flag("disable-gpu", true),
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
