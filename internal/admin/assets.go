@@ -15,7 +15,7 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-//go:embed static
+//go:embed static/*.css static/*.ts static/*.svg
 var staticFiles embed.FS
 
 // assets serves the console's style, script and mark below names that hold a
