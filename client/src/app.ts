@@ -54,6 +54,7 @@ export class App implements Desk {
   private readonly _queue: Queue;
   private readonly _markup: Markup;
   private readonly _gpc: boolean;
+  private readonly _tidy: (() => void) | undefined;
   /** What the policy in place was made for; only a reload can loosen it. */
   private _limit: Selection | null = null;
   private _consentId: string;
@@ -74,7 +75,7 @@ export class App implements Desk {
 
     this._enforce();
     const strict = script?.dataset["undeclaredStorage"] !== "allow";
-    parts.hook?.((kind, name) => mayStore(config, this.selection, kind, name, strict));
+    this._tidy = parts.hook?.((kind, name) => mayStore(config, this.selection, kind, name, strict));
     this._sweep();
     this._queue = new Queue(config.site, origin);
     // What the policy would only break waits for the next page.
@@ -137,7 +138,7 @@ export class App implements Desk {
     const sent = this._queue.add(choice.recordId, this._body(choice, source));
     const reload = this._limit && grantsMore(config, before, selection);
     const taken = this._adopt(choice);
-    if (taken) await this._parts.dropDatabases?.(config.services.filter((s) => !this.allowed(s.key)));
+    if (taken) await this._drop();
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
       session.setItem(SCROLL, location.pathname + " " + scrollY);
@@ -184,8 +185,19 @@ export class App implements Desk {
     return taken;
   }
 
+  private _refused(kind: Kind, name: string): boolean {
+    return declared(this.config, this.selection, kind, name) === false;
+  }
+
   private _sweep(): void {
-    this._parts.sweep?.((kind: Kind, name) => declared(this.config, this.selection, kind, name) === false);
+    this._parts.sweep?.((kind, name) => this._refused(kind, name));
+    this._tidy?.();
+  }
+
+  private async _drop(): Promise<void> {
+    const trackers = this.config.services.flatMap((service) => service.trackers);
+    const names = trackers.filter(([kind]) => kind === "indexed_db").map(([, name]) => name);
+    await this._parts.dropDatabases?.(names, (name) => this._refused("indexed_db", name));
   }
 
   /** Everything that waits for the page, the visitor, or another tab. */
@@ -213,6 +225,7 @@ export class App implements Desk {
     addEventListener("pagehide", () => this._sweep());
     const loaded = () => {
       this._sweep();
+      void this._drop();
       this._scroll();
       void this._queue.flush();
     };

@@ -31,8 +31,8 @@ func TestScriptStaysSmall(t *testing.T) {
 		notice *site.Notice
 		bound  int
 	}{
-		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 9_900},
-		"a site with services of every kind":  {notice(), 10_500},
+		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 10_150},
+		"a site with services of every kind":  {notice(), 10_650},
 		"a site that only marks its elements": {marksOnly(), 9_150},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,17 +1,14 @@
-// The databases of refused services.
-import type { Service } from "../config";
-import { matches } from "../trackers";
+// Removes the databases and caches of refused services.
 
-/** Deletes the databases that the services declare. */
-export async function dropDatabases(services: readonly Service[]): Promise<void> {
-  const patterns = services.flatMap((s) => s.trackers.filter(([kind]) => kind === "indexed_db").map(([, name]) => name));
-  if (!patterns.length) return;
+/** Deletes every database and cache that refused() says; declared are the names that services declare. */
+export async function dropDatabases(declared: readonly string[], refused: (name: string) => boolean): Promise<void> {
+  const names = declared.filter(refused);
+  if (!names.length) return;
   try {
     const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
-    for (const name of [...known, ...patterns.filter((p) => !p.includes("*"))]) {
-      if (patterns.some((pattern) => matches(pattern, name))) indexedDB.deleteDatabase(name);
-    }
+    for (const name of [...known, ...names]) if (refused(name)) indexedDB.deleteDatabase(name);
+    for (const name of await caches.keys()) if (refused(name)) void caches.delete(name);
   } catch {
-    // The browser refuses databases here, so there are none.
+    // The browser refuses databases here, or knows no caches outside secure contexts.
   }
 }

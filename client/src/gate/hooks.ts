@@ -1,15 +1,60 @@
-// Cookies and storage that scripts of the page itself write: refused by name.
+// Cookies, storage, databases and caches that scripts of the page itself write:
+// refused by name.
 import type { Kind } from "../config";
+import { local, session } from "../storage";
 
 type May = (kind: Kind, name: string) => boolean;
 
-/** From now on names that may() refuses are dropped silently. It is asked at every write. */
-export function hook(may: May): void {
+/**
+ * From now on names that may() refuses are dropped silently; it is asked at every
+ * write. Returns what removes the items that came past the hooks: a page assigns
+ * them (localStorage.x = 1), or a frame of its own writes them.
+ */
+export function hook(may: May): () => void {
   cookies(may);
+  databases(may);
   const { setItem } = Storage.prototype;
   Storage.prototype.setItem = function (...pair: [string, string]) {
     // Fewer than two arguments are an error of the page, as ever.
     if (pair.length < 2 || may(kindOf(this), String(pair[0]))) setItem.apply(this, pair);
+  };
+  // What was there before the page is the site's own, or swept by declaration.
+  // (A proxy in front of the storage would see assignments at once, but it is no
+  // Storage: new StorageEvent("storage", { storageArea: localStorage }) throws.)
+  const areas = ([["local_storage", local], ["session_storage", session]] as const).map(
+    ([kind, area]) => [kind, area, new Set(Object.keys(area))] as const,
+  );
+  return () => {
+    for (const [kind, area, before] of areas) {
+      for (const name of Object.keys(area)) if (!before.has(name) && !may(kind, name)) area.removeItem(name);
+    }
+  };
+}
+
+/** Caches go by the names of databases: both are made with an open(name). */
+function databases(may: May): void {
+  const factory = IDBFactory.prototype;
+  const { open } = factory;
+  factory.open = function (...args) {
+    // The right number of arguments is the page's business, as ever.
+    if (!args.length || may("indexed_db", String(args[0]))) return open.apply(this, args);
+    // A request that fails as requests do, an event later: a throw would end the
+    // script that stands around it. An upgrade that is aborted leaves no database.
+    const request = open.call(this, "assent_refused");
+    request.addEventListener("upgradeneeded", (event) => {
+      event.stopImmediatePropagation();
+      request.transaction!.abort();
+    });
+    return request;
+  };
+  // Only in secure contexts.
+  const store = (window as Partial<Pick<Window & typeof globalThis, "CacheStorage">>).CacheStorage?.prototype;
+  if (!store) return;
+  const cache = store.open;
+  store.open = function (name) {
+    return may("indexed_db", String(name))
+      ? cache.call(this, name)
+      : Promise.reject(new DOMException("Assent: not allowed by the visitor.", "SecurityError"));
   };
 }
 
