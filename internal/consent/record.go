@@ -41,13 +41,15 @@ const TimeFormat = "2006-01-02T15:04:05.000Z"
 // accept_all grants everything; accept_necessary, withdraw and signal refuse
 // everything (a browser's signal can refuse, never grant); what the client sends
 // beside these actions may only agree. With save, a category that is not named
-// is refused, and a service that is not named follows its category.
+// is refused, and a service that is not named follows its category. A refusal of
+// a service that the version does not have is dropped: a page with an older list
+// may send it.
 func (d *Decision) Record(v *site.Version, c Circumstances) (*receipt.Record, error) {
 	if d.Site != v.Site || d.Version != v.Version {
 		return nil, fault.New(fault.Unprocessed, "This notice version is not one of the site's. Load the page again, so that the current notice is shown.")
 	}
-	if (d.Action == Signal) != (d.Source == "signal") {
-		return nil, fault.New(fault.Unprocessed, "The action signal and the source signal belong together. Send both or neither.")
+	if d.Source == "signal" && d.Action != Signal {
+		return nil, fault.New(fault.Unprocessed, "A browser's signal can only refuse. Send the action signal with the source signal.")
 	}
 	categories, err := d.categories(v.Notice)
 	if err != nil {
@@ -109,6 +111,7 @@ func (d *Decision) services(n *site.Notice, categories map[string]bool) (map[str
 			if !c.Granted {
 				return nil, fault.New(fault.Unprocessed, "The service %q is necessary and cannot be refused. Leave it out.", c.Key)
 			}
+		case !known && !c.Granted: // a refusal of what is not there changes nothing
 		case !known:
 			return nil, fault.New(fault.Unprocessed, "The notice version has no service %q. Send the services of the version that was shown.", c.Key)
 		case d.Action == Save:

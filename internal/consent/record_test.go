@@ -43,6 +43,7 @@ func TestRecord(t *testing.T) {
 		{"accept all with a map that agrees", body("action", `"accept_all"`, "categories", `{"analytics":true}`, "services", `{"ads":true}`), AcceptedAll, all, allServices},
 		{"refuse all", body("action", `"accept_necessary"`, "categories", "", "services", ""), AcceptedNecessary, nothing, noServices},
 		{"withdraw", body("action", `"withdraw"`, "categories", `{"analytics":false}`, "services", ""), AcceptedNecessary, nothing, noServices},
+		{"a refusal of a service that is not there", body("action", `"accept_necessary"`, "categories", "", "services", `{"long-gone":false}`), AcceptedNecessary, nothing, noServices},
 		{"GPC refuses all", body("action", `"signal"`, "source", `"signal"`, "gpc", "true", "categories", "", "services", ""), AcceptedNecessary, nothing, noServices},
 		{"save some: services follow their category", body("categories", `{"analytics":true}`, "services", ""), AcceptedPartially,
 			map[string]bool{"functional": false, "analytics": true, "advertising": false}, map[string]bool{"example-analytics": true, "heatmap": true, "ads": false}},
@@ -133,8 +134,7 @@ func TestRecordRefuses(t *testing.T) {
 		{"refuse all that grants", body("action", `"accept_necessary"`, "services", "", "categories", `{"analytics":true}`), "accept_necessary contradicts"},
 		{"a withdrawal that grants", body("action", `"withdraw"`, "services", "", "categories", `{"analytics":true}`), "withdraw contradicts"},
 		{"a signal that grants", body("action", `"signal"`, "source", `"signal"`, "services", "", "categories", `{"analytics":true}`), "signal contradicts"},
-		{"a signal from the banner", body("action", `"signal"`), "belong together"},
-		{"a choice from a signal", body("source", `"signal"`), "belong together"},
+		{"a choice from a signal", body("source", `"signal"`), "can only refuse"},
 		{"another site's version", body("site", `"other"`), "not one of the site's"},
 		{"another version", body("version", `"`+strings.Repeat("f", 64)+`"`), "not one of the site's"},
 	} {
