@@ -36,6 +36,9 @@ golden: ## rewrite golden files after reading the difference
 fuzz: ## every fuzz target for 20 seconds
 	./scripts/fuzz.sh 20s
 
+shots: deps ## pictures of every page and layer, to look at, in ./dist/shots
+	ASSENT_SHOTS=$(CURDIR)/dist/shots $(GO) test -count=1 ./internal/banner ./internal/admin ./internal/e2e
+
 geoip: ## country table from Debian's tor-geoipdb
 	$(GO) run ./internal/regime/gen
 
