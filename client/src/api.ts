@@ -24,12 +24,12 @@ export function state(app: App): AssentState {
   const value = (key: string) => granted(config, selection, key) === true;
   return {
     status: choice && statusOf(config, selection),
-    categories: Object.fromEntries(config.categories.map((key) => [key, value(key)])),
-    services: Object.fromEntries(config.services.map(({ key }) => [key, value(key)])),
+    categories: Object.fromEntries(config.$categories.map((key) => [key, value(key)])),
+    services: Object.fromEntries(config.$services.map(({ key }) => [key, value(key)])),
     recordId: choice?.recordId ?? "",
     consentId: choice?.consentId ?? "",
     date: choice && new Date(choice.time),
-    version: config.version,
+    version: config.$version,
     action: choice?.action ?? "",
     waiting: app.waiting,
   };
@@ -47,9 +47,10 @@ export function expose(app: App): Assent {
         return app.decide(all ? "accept_all" : "accept_necessary", uniform(config, all), "api");
       }
       const { categories = {}, services = {} } = choice;
-      const unknown = [...Object.keys(categories), ...Object.keys(services)].filter((key) => app.known(key) === undefined);
-      if (unknown.length) throw new TypeError(`Assent: the notice has no ${unknown.join(", ")}.`);
-      if (categories[NECESSARY] === false) throw new TypeError("Assent: necessary cannot be refused.");
+      const wrong = Object.entries({ ...categories, ...services }).filter(
+        ([key, value]) => app.known(key) === undefined || (key === NECESSARY && !value),
+      );
+      if (wrong.length) throw new TypeError("Assent: there is no choice about " + wrong.map(([key]) => key).join(", "));
       return app.decide("save", complete(config, app.selection, categories, services), "api");
     },
     withdraw: () => app.decide("withdraw", uniform(config, false), "api"),
@@ -57,6 +58,6 @@ export function expose(app: App): Assent {
       listeners[event].add(callback);
       return () => void listeners[event].delete(callback);
     },
-    ready: Promise.resolve().then(() => state(app)),
+    ready: Promise.resolve(state(app)),
   };
 }

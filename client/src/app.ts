@@ -6,6 +6,7 @@ import {
   granted,
   grantsMore,
   judge,
+  mayStore,
   preset,
   undeclared,
   uniform,
@@ -14,25 +15,25 @@ import {
   type Flags,
   type Selection,
 } from "./decision";
-import { Ui, type Desk, type Floating, type Source } from "./elements/ui";
+import { layers, type Desk, type Looks, type Source, type Ui } from "./elements/ui";
 import type { dropDatabases } from "./gate/databases";
 import type { hook } from "./gate/hooks";
-import { Markup } from "./gate/markup";
+import { markup } from "./gate/markup";
 import type { enforce } from "./gate/meta";
 import type { sweep } from "./gate/remove";
 import { Queue } from "./send";
 import { Shelf, session } from "./storage";
-import { declared, mayStore } from "./trackers";
+import type { declared } from "./trackers";
 import { uuid4, uuid7 } from "./uuid";
 
 /** What a site may do without; a part that is missing is not in its script. */
-export interface Parts {
+export interface Parts extends Looks {
   readonly enforce?: typeof enforce;
   readonly hook?: typeof hook;
   readonly sweep?: typeof sweep;
   readonly dropDatabases?: typeof dropDatabases;
+  readonly declared?: typeof declared;
   readonly gpc?: () => boolean;
-  readonly floating?: Floating;
 }
 
 /** Where a page was before the one reload after a decision. */
@@ -52,7 +53,8 @@ export class App implements Desk {
   private readonly _origin: string;
   private readonly _shelf: Shelf;
   private readonly _queue: Queue;
-  private readonly _markup: Markup;
+  /** Releases marked elements. */
+  private readonly _release: () => void;
   private readonly _gpc: boolean;
   private readonly _tidy: (() => void) | undefined;
   /** What the policy in place was made for; only a reload can loosen it. */
@@ -70,19 +72,20 @@ export class App implements Desk {
     // An outdated choice still tells who decided.
     this._consentId = stored?.consentId ?? uuid4();
     const verdict = judge(config, stored, Date.now(), this._gpc);
-    if (verdict.state === "stored") this.choice = verdict.choice;
-    this.selection = this.choice ?? (verdict.state === "signal" ? uniform(config, false) : preset(config));
+    const signal = verdict === "signal";
+    if (typeof verdict !== "string") this.choice = verdict;
+    this.selection = this.choice ?? (signal ? uniform(config, false) : preset(config));
 
     this._enforce();
     const strict = script?.dataset["undeclaredStorage"] !== "allow";
-    this._tidy = parts.hook?.((kind, name) => mayStore(config, this.selection, kind, name, strict));
+    this._tidy = parts.hook?.((kind, name) => mayStore(config, this.selection, name, this._declared(kind, name), strict));
     this._sweep();
-    this._queue = new Queue(config.site, origin);
+    this._queue = new Queue(config.$site, origin);
     // What the policy would only break waits for the next page.
     const free = (key: string) => this.allowed(key) && (!this._limit || this._allows(this._limit, key));
-    this._markup = new Markup(free, script?.nonce ?? "");
-    if (verdict.state === "signal") void this.decide("signal", this.selection, "signal");
-    this._meet(verdict.state === "ask");
+    this._release = markup(free, script?.nonce ?? "");
+    if (signal) void this.decide("signal", this.selection, "signal");
+    this._meet(verdict === "ask");
   }
 
   get receipt(): string {
@@ -131,7 +134,7 @@ export class App implements Desk {
       action,
       consentId: this._consentId,
       recordId: uuid7(now),
-      scope: config.scope,
+      scope: config.$scope,
       time: now,
     };
     this._shelf.write(choice);
@@ -151,10 +154,10 @@ export class App implements Desk {
     const { config } = this;
     const body = (services: Flags) =>
       JSON.stringify({
-        site: config.site,
+        site: config.$site,
         record_id: choice.recordId,
         consent_id: choice.consentId,
-        version: config.version,
+        version: config.$version,
         action: choice.action,
         categories: choice.categories,
         services,
@@ -162,8 +165,6 @@ export class App implements Desk {
         source,
         page: location.origin + location.pathname.slice(0, 1000),
         gpc: this._gpc,
-        tc: "",
-        gpp: "",
       });
     const whole = body(everyService(config, choice));
     // The register completes what is not named by its category.
@@ -180,24 +181,22 @@ export class App implements Desk {
     if (taken) this._enforce();
     this._sweep();
     this._view.rest();
-    this._markup.release();
+    this._release();
     emit("change", state(this));
     return taken;
   }
 
-  private _refused(kind: Kind, name: string): boolean {
-    return declared(this.config, this.selection, kind, name) === false;
+  private _declared(kind: Kind, name: string): boolean | undefined {
+    return this._parts.declared?.(this.config, this.selection, kind, name);
   }
 
   private _sweep(): void {
-    this._parts.sweep?.((kind, name) => this._refused(kind, name));
+    this._parts.sweep?.((kind, name) => this._declared(kind, name) === false);
     this._tidy?.();
   }
 
   private async _drop(): Promise<void> {
-    const trackers = this.config.services.flatMap((service) => service.trackers);
-    const names = trackers.filter(([kind]) => kind === "indexed_db").map(([, name]) => name);
-    await this._parts.dropDatabases?.(names, (name) => this._refused("indexed_db", name));
+    await this._parts.dropDatabases?.(this.config, (name) => this._declared("indexed_db", name) === false);
   }
 
   /** Everything that waits for the page, the visitor, or another tab. */
@@ -241,6 +240,7 @@ export class App implements Desk {
   }
 
   private get _view(): Ui {
-    return (this._ui ??= new Ui(this, this._parts.floating));
+    if (!this._ui) this._ui = layers(this, this._parts);
+    return this._ui;
   }
 }

@@ -24,9 +24,7 @@ export interface Entry {
 /** Reads what a stranger may have written. */
 export function parseEntry(text: string | null): Entry | null {
   try {
-    const value: unknown = JSON.parse(text ?? "");
-    if (typeof value !== "object" || value === null) return null;
-    const { body, tries, next } = value as Partial<Record<keyof Entry, unknown>>;
+    const { body, tries, next } = JSON.parse(text ?? "") as Record<keyof Entry, unknown>;
     if (typeof body !== "string" || !Number.isInteger(tries) || !Number.isInteger(next)) return null;
     return { body, tries: Math.max(0, tries as number), next: next as number };
   } catch {

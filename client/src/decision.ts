@@ -25,33 +25,21 @@ export interface Choice extends Selection {
 
 const DAY = 86_400_000;
 
-export type Verdict =
-  | { readonly state: "stored"; readonly choice: Choice }
-  | { readonly state: "signal" }
-  | { readonly state: "ask"; readonly why: "none" | "outdated" | "expired" | "future" };
-
 /**
- * Decides which choice is in force. A clock that was set back by more than a day
+ * The stored choice where it is in force; else whether a signal of the browser
+ * decides, or the visitor is asked. A clock that was set back by more than a day
  * makes a choice look as if it came from the future; it is not trusted, because
  * it would never expire.
  */
-export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Verdict {
-  const why = stored ? refusal(config, stored, now) : "none";
-  if (stored && !why) return { state: "stored", choice: stored };
-  if (gpc && config.regime !== "notice-only") return { state: "signal" };
-  return { state: "ask", why: why || "none" };
-}
-
-function refusal(config: Config, choice: Choice, now: number): "" | "outdated" | "expired" | "future" {
-  if (choice.time > now + DAY) return "future";
-  if (now - choice.time > config.choice_days * DAY) return "expired";
-  if (choice.scope !== config.scope) return "outdated";
-  return "";
+export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Choice | "signal" | "ask" {
+  const age = now - (stored?.time ?? 0);
+  if (stored?.scope === config.$scope && age >= -DAY && age <= config.$choice_days * DAY) return stored;
+  return gpc && config.$regime !== "notice-only" ? "signal" : "ask";
 }
 
 /** What holds before a visitor has decided. */
 export function preset(config: Config): Selection {
-  return uniform(config, config.regime !== "opt-in");
+  return uniform(config, config.$regime !== "opt-in");
 }
 
 /** Everything granted, or everything refused. */
@@ -60,7 +48,7 @@ export function uniform(config: Config, value: boolean): Selection {
 }
 
 function optional(config: Config): readonly string[] {
-  return config.categories.filter((key) => key !== NECESSARY);
+  return config.$categories.filter((key) => key !== NECESSARY);
 }
 
 /** Completes and trims a partial selection: unknown keys go, missing ones keep their value in base. */
@@ -68,7 +56,7 @@ export function complete(config: Config, base: Selection, categories: Flags, ser
   const chosen: Record<string, boolean> = {};
   for (const key of optional(config)) chosen[key] = own(categories, key) ?? own(base.categories, key) ?? false;
   const overrides: Record<string, boolean> = {};
-  for (const { key, category } of config.services) {
+  for (const { key, category } of config.$services) {
     if (category === NECESSARY) continue;
     // A category that is named decides for its services, unless they are named too.
     const value = own(services, key) ?? (own(categories, category) === undefined ? own(base.services, key) : undefined);
@@ -78,14 +66,14 @@ export function complete(config: Config, base: Selection, categories: Flags, ser
 }
 
 function own(flags: Flags, key: string): boolean | undefined {
-  return Object.prototype.hasOwnProperty.call(flags, key) ? flags[key] === true : undefined;
+  return Object.keys(flags).includes(key) ? flags[key] === true : undefined;
 }
 
 /** Whether a category or a service is granted; undefined when the notice has no such key. */
 export function granted(config: Config, selection: Selection, key: string): boolean | undefined {
-  const service = config.services.find((s) => s.key === key);
+  const service = config.$services.find((s) => s.key === key);
   const category = service ? service.category : key;
-  if (!config.categories.includes(category)) return undefined;
+  if (!config.$categories.includes(category)) return undefined;
   if (category === NECESSARY) return true;
   return (service && own(selection.services, key)) ?? own(selection.categories, category) ?? false;
 }
@@ -93,7 +81,7 @@ export function granted(config: Config, selection: Selection, key: string): bool
 /** Every service outside necessary with its value. */
 export function everyService(config: Config, selection: Selection): Record<string, boolean> {
   const all: Record<string, boolean> = {};
-  for (const { key, category } of config.services) {
+  for (const { key, category } of config.$services) {
     if (category !== NECESSARY) all[key] = granted(config, selection, key) === true;
   }
   return all;
@@ -111,12 +99,21 @@ export function statusOf(config: Config, selection: Selection): Status {
 
 /** Whether after grants something that before did not. */
 export function grantsMore(config: Config, before: Selection, after: Selection): boolean {
-  return [...config.categories, ...config.services.map((s) => s.key)].some(
+  return [...config.$categories, ...config.$services.map((s) => s.key)].some(
     (key) => granted(config, after, key) && !granted(config, before, key),
   );
 }
 
 /** What a third party or a name that no service declares gets. */
 export function undeclared(config: Config, selection: Selection): boolean {
-  return config.undeclared === "with_all" && statusOf(config, selection) === "accepted_all";
+  return config.$undeclared === "with_all" && statusOf(config, selection) === "accepted_all";
+}
+
+/**
+ * Whether the page may store under this name, of which declared says whether a
+ * granted service, a refused one, or none declares it. strict: names that nobody
+ * declared follow the site's setting.
+ */
+export function mayStore(config: Config, selection: Selection, name: string, declared: boolean | undefined, strict: boolean): boolean {
+  return name.startsWith("assent_") || (declared ?? (!strict || undeclared(config, selection)));
 }

@@ -13,8 +13,3 @@ export function pick(languages: readonly string[], wanted: readonly string[]): s
   }
   return languages[0]!;
 }
-
-/** Whether a language is written from right to left. */
-export function rightToLeft(language: string): boolean {
-  return /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)(-|$)|-Arab/.test(language) && !language.includes("-Latn");
-}

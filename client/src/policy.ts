@@ -11,11 +11,11 @@ import { isBare } from "./hosts";
 export function policy(config: Config, selection: Selection, pageHost: string, consentOrigin: string): string {
   if (undeclared(config, selection)) return "";
   const hosts = new Set([pageHost]);
-  for (const domain of config.domains) {
+  for (const domain of config.$domains) {
     hosts.add(domain + ":*");
     if (!isBare(domain) || domain === "localhost") hosts.add("*." + domain + ":*");
   }
-  for (const service of config.services) {
+  for (const service of config.$services) {
     if (granted(config, selection, service.key)) service.hosts.forEach((host) => hosts.add(host));
   }
   const sources = ["'self'", "'unsafe-inline'", "'unsafe-eval'", "'wasm-unsafe-eval'", "data:", "blob:", consentOrigin];

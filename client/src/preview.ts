@@ -1,9 +1,9 @@
 // The console's live preview: both layers, and nothing stored, sent or blocked.
 import type { Config } from "./config";
 import { preset, type Selection } from "./decision";
-import { Ui, type Desk, type Floating } from "./elements/ui";
+import { layers, type Desk, type Looks } from "./elements/ui";
 
-export function preview(config: Config, floating?: Floating): void {
+export function preview(config: Config, looks: Looks): void {
   const desk: Desk & { selection: Selection } = {
     config,
     selection: preset(config),
@@ -13,10 +13,10 @@ export function preview(config: Config, floating?: Floating): void {
     decide(_action, selection) {
       desk.selection = selection;
       ui.rest();
-      if (!floating) ui.ask();
+      if (!looks.floating) ui.ask();
     },
     shown() {},
   };
-  const ui = new Ui(desk, floating);
+  const ui = layers(desk, looks);
   ui.ask();
 }

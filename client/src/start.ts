@@ -8,18 +8,12 @@ export function start(config: Config, parts: Parts): void {
   const script =
     current instanceof HTMLScriptElement
       ? current
-      : document.querySelector<HTMLScriptElement>(`script[src*="/b/${config.site}.js"]`);
+      : document.querySelector<HTMLScriptElement>(`script[src*="/b/${config.$site}.js"]`);
   // An element with the ID "assent" has that name on window, too.
-  if (typeof window.assent?.allowed === "function") {
-    console.warn("Assent: the tag is on this page twice.");
-    return;
-  }
-  if (!script) {
-    console.warn("Assent: load the script by a script element.");
-    return;
-  }
+  if (typeof window.assent?.allowed === "function") return console.warn("Assent: the tag is here twice.");
+  if (!script) return console.warn("Assent: the tag is no script element.");
   if (parts.enforce && (document.scripts[0] !== script || script.async || script.defer)) {
-    console.warn("Assent: the tag must be the first script, without async or defer.");
+    console.warn("Assent: the tag is not the first script, or async.");
   }
   const app = new App(config, parts, script, new URL(script.src, location.href).origin);
   Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)), enumerable: true });

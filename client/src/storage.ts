@@ -14,9 +14,9 @@ export class Shelf {
   private readonly _seconds: number;
 
   constructor(config: Config) {
-    this._name = cookieName(config.site);
-    this._domain = cookieDomain(config.domains, location.hostname);
-    this._seconds = config.choice_days * 86_400;
+    this._name = cookieName(config.$site);
+    this._domain = cookieDomain(config.$domains, location.hostname);
+    this._seconds = config.$choice_days * 86_400;
   }
 
   /** The key of the second copy; a storage event with it comes from another tab. */

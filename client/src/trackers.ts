@@ -1,6 +1,6 @@
-// Which names a choice lets a page store. No DOM.
+// Which names services declare. No DOM.
 import type { Config, Kind } from "./config";
-import { granted, undeclared, type Selection } from "./decision";
+import { granted, type Selection } from "./decision";
 
 /** Whether name matches a pattern, in which * stands for any run of characters. */
 export function matches(pattern: string, name: string): boolean {
@@ -22,17 +22,11 @@ export function matches(pattern: string, name: string): boolean {
 /** Whether a granted service, a refused one, or none declares the name. */
 export function declared(config: Config, selection: Selection, kind: Kind, name: string): boolean | undefined {
   let answer: boolean | undefined;
-  for (const service of config.services) {
+  for (const service of config.$services) {
     if (service.trackers.some(([k, pattern]) => k === kind && matches(pattern, name))) {
       if (granted(config, selection, service.key)) return true;
       answer = false;
     }
   }
   return answer;
-}
-
-/** Whether the page may store under this name. strict: names that nobody declared follow the site's setting. */
-export function mayStore(config: Config, selection: Selection, kind: Kind, name: string, strict: boolean): boolean {
-  if (name.startsWith("assent_")) return true;
-  return declared(config, selection, kind, name) ?? (!strict || undeclared(config, selection));
 }

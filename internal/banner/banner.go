@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"assent/client"
+	"assent/internal/fault"
 	"assent/internal/site"
 
 	"github.com/andybalholm/brotli"
@@ -49,44 +50,61 @@ func Compile(n *site.Notice, version string) (*site.Bundle, error) {
 // Preview builds a plain script that shows the first layer at once and stores,
 // sends and blocks nothing: for the console's live preview.
 func Preview(n *site.Notice) ([]byte, error) {
-	var b strings.Builder
-	b.WriteString("import config from \"./config.json\";\nimport { preview } from \"./preview\";\n")
-	argument := "undefined"
+	p := program{start: "preview"}
+	p.looks(n)
+	return build(n, "", p.String())
+}
+
+// program is the generated entry: what it imports is what the script holds.
+type program struct {
+	start          string // function and file that take the configuration and the parts
+	imports, parts []string
+}
+
+func (p *program) use(part, file string) {
+	p.imports = append(p.imports, fmt.Sprintf("import { %s } from %q;\n", part, file))
+	p.parts = append(p.parts, part)
+}
+
+func (p *program) String() string {
+	return fmt.Sprintf("import config from \"./compiled\";\nimport { %s } from \"./%[1]s\";\n%[2]s%[1]s(config, { %[3]s });\n",
+		p.start, strings.Join(p.imports, ""), strings.Join(p.parts, ", "))
+}
+
+// looks adds the parts of both layers that the notice uses.
+func (p *program) looks(n *site.Notice) {
 	if n.Layout.Floating {
-		b.WriteString("import { floating } from \"./elements/floating\";\n")
-		argument = "floating"
+		p.use("floating", "./elements/floating")
 	}
-	fmt.Fprintf(&b, "preview(config, %s);\n", argument)
-	return build(n, "", b.String())
+	if len(n.Services) > 0 {
+		p.use("serviceList", "./elements/services")
+	}
+	if len(n.Languages) > 1 {
+		p.use("pick", "./language")
+	}
 }
 
 // entry is the program of one site: the parts that its notice uses.
 func entry(n *site.Notice) string {
-	var b strings.Builder
-	b.WriteString("import config from \"./config.json\";\nimport { start } from \"./start\";\n")
-	var parts []string
-	use := func(part, file string) {
-		fmt.Fprintf(&b, "import { %s } from %q;\n", part, file)
-		parts = append(parts, part)
-	}
+	p := program{start: "start"}
 	if n.Enforcement.Policy {
-		use("enforce", "./gate/meta")
-		use("hook", "./gate/hooks")
+		p.use("enforce", "./gate/meta")
+		p.use("hook", "./gate/hooks")
 	}
 	if declares(n, "cookie", "local_storage", "session_storage") {
-		use("sweep", "./gate/remove")
+		p.use("sweep", "./gate/remove")
 	}
 	if declares(n, "indexed_db") {
-		use("dropDatabases", "./gate/databases")
+		p.use("dropDatabases", "./gate/databases")
 	}
 	if n.HonourGPC && n.Regime != "notice-only" {
-		use("gpc", "./signals")
+		p.use("gpc", "./signals")
 	}
-	if n.Layout.Floating {
-		use("floating", "./elements/floating")
+	if slices.ContainsFunc(n.Services, func(s site.Service) bool { return len(s.Trackers) > 0 }) {
+		p.use("declared", "./trackers")
 	}
-	fmt.Fprintf(&b, "start(config, { %s });\n", strings.Join(parts, ", "))
-	return b.String()
+	p.looks(n)
+	return p.String()
 }
 
 // declares tells whether a service that can be refused has a tracker of one of the kinds.
@@ -114,7 +132,7 @@ func options() api.BuildOptions {
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
-		MangleProps:       `^_[a-z]`, // private members
+		MangleProps:       `^[_$][a-z]`, // private members, and the configuration
 		LegalComments:     api.LegalCommentsNone,
 		LogLevel:          api.LogLevelSilent,
 		TsconfigRaw:       `{"compilerOptions":{"useDefineForClassFields":false}}`,
@@ -126,12 +144,16 @@ func build(n *site.Notice, version, entry string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.json()
+	text, err := c.script()
 	if err != nil {
 		return nil, err
 	}
 	o := options()
-	o.Plugins = []api.Plugin{sources(map[string]string{"entry.ts": entry, "config.json": text})}
+	style, err := sheet(n)
+	if err != nil {
+		return nil, err
+	}
+	o.Plugins = []api.Plugin{sources(map[string]string{"entry.ts": entry, "compiled.ts": text, "elements/style.css": style})}
 	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		return nil, fmt.Errorf("compile the script of site %s: %s", n.Site, result.Errors[0].Text)
@@ -142,6 +164,26 @@ func build(n *site.Notice, version, entry string) ([]byte, error) {
 	// In an inline script "<!--" would start HTML's oldest trap; esbuild escapes
 	// only "</script". It can stand in strings alone, where \x3C means the same.
 	return bytes.ReplaceAll(result.OutputFiles[0].Contents, []byte("<!--"), []byte(`\x3C!--`)), nil
+}
+
+// sheet is the style of the parts that the notice uses.
+func sheet(n *site.Notice) (string, error) {
+	names := []string{"style", n.Layout.Placement}
+	if n.Layout.Floating {
+		names = append(names, "floating")
+	}
+	if len(n.Services) > 0 {
+		names = append(names, "services")
+	}
+	var b strings.Builder
+	for _, name := range names {
+		raw, err := client.Sources.ReadFile("src/elements/" + name + ".css")
+		if err != nil {
+			return "", fault.New(fault.Unprocessed, "The placement %q is not known. Use bar, box or centre.", n.Layout.Placement)
+		}
+		b.Write(raw)
+	}
+	return b.String(), nil
 }
 
 // sources lets esbuild read the embedded TypeScript and a few generated files,
@@ -175,8 +217,6 @@ func sources(generated map[string]string) api.Plugin {
 func load(name, text string) (api.OnLoadResult, error) {
 	loader := api.LoaderTS
 	switch path.Ext(name) {
-	case ".json":
-		loader = api.LoaderJSON
 	case ".css":
 		loader = api.LoaderText
 		minified := api.Transform(text, api.TransformOptions{
@@ -209,14 +249,14 @@ var buildID = sync.OnceValue(func() string {
 		panic(err) // the files are in the binary
 	}
 	// What this package generates counts, too.
-	all := &site.Notice{Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true},
+	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true},
 		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
 	fmt.Fprint(h, generation, entry(all), entry(&site.Notice{}))
 	return hex.EncodeToString(h.Sum(nil)[:16])
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 2
+const generation = 3
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

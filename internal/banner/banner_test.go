@@ -31,9 +31,9 @@ func TestScriptStaysSmall(t *testing.T) {
 		notice *site.Notice
 		bound  int
 	}{
-		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 10_150},
-		"a site with services of every kind":  {notice(), 10_650},
-		"a site that only marks its elements": {marksOnly(), 9_150},
+		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 9_000},
+		"a site with services of every kind":  {notice(), 10_050},
+		"a site that only marks its elements": {marksOnly(), 8_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := mustCompile(t, row.notice)
@@ -91,10 +91,14 @@ func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
 		"GPC":             {"globalPrivacyControl", func(n *site.Notice) { n.HonourGPC = false }},
 		"sweep":           {"Partitioned", func(n *site.Notice) { n.Services[1].Trackers, n.Services[2].Trackers = nil, nil }},
 		"databases":       {"deleteDatabase", func(n *site.Notice) { n.Services[1].Trackers = nil }},
+		"services":        {"summary", func(n *site.Notice) { n.Services = nil }},
+		"languages":       {"toLowerCase", func(n *site.Notice) { n.Languages = n.Languages[:1] }},
+		"a placement":     {"60em", func(n *site.Notice) { n.Layout.Placement = "box" }},
 		"floating button": {"http://www.w3.org/2000/svg", func(n *site.Notice) { n.Layout.Floating = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := notice()
+			n := arabic(notice())
+			n.Layout.Placement = "bar"
 			if !bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
 				t.Fatalf("the whole script lacks %q", row.word)
 			}
@@ -140,8 +144,10 @@ func TestPatternsThatWouldEscapeTheirPlaceAreRefused(t *testing.T) {
 		"a service host with a scheme": func(n *site.Notice) {
 			n.Services = []site.Service{{Key: "v", Category: "analytics", Hosts: []string{"https://x.example"}}}
 		},
-		"a site key with a path": func(n *site.Notice) { n.Site = "../x" },
-		"no language":            func(n *site.Notice) { n.Languages = nil },
+		"a site key with a path":        func(n *site.Notice) { n.Site = "../x" },
+		"a category with a dollar":      func(n *site.Notice) { n.Categories[1].Key = "$site" },
+		"a placement that is not there": func(n *site.Notice) { n.Layout.Placement = "../config" },
+		"no language":                   func(n *site.Notice) { n.Languages = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := site.DefaultNotice("k3y", "Shop")
@@ -150,5 +156,28 @@ func TestPatternsThatWouldEscapeTheirPlaceAreRefused(t *testing.T) {
 				t.Errorf("err = %v, want a fault of kind Unprocessed", err)
 			}
 		})
+	}
+}
+
+func TestDirectionOfLanguages(t *testing.T) {
+	for language, want := range map[string]bool{"ar": true, "he": true, "fa-IR": true, "ur": true, "az-Arab": true,
+		"en": false, "arn": false, "hy": false, "ur-Latn": false, "de": false} {
+		if got := rightToLeft(language); got != want {
+			t.Errorf("%s is written from right to left: %v, want %v", language, got, want)
+		}
+	}
+}
+
+// A text may look like one of the configuration's own names.
+func TestTextsThatLookLikeNamesStayAsTheyAre(t *testing.T) {
+	n := site.DefaultNotice("k3y", `{"$site":"x"}`)
+	texts := n.Texts["en"]
+	texts.Title = `"$title": \"$body":`
+	n.Texts["en"] = texts
+	plain := mustCompile(t, n).Plain
+	for _, want := range []string{`{"$site":"x"}`, `"$title": \\"$body":`} {
+		if !bytes.Contains(plain, []byte(want)) {
+			t.Errorf("the script lacks the text %s", want)
+		}
 	}
 }

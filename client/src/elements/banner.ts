@@ -2,28 +2,35 @@
 import type { Texts } from "../config";
 import { uniform } from "../decision";
 import { button, h, link } from "./dom";
-import type { Desk } from "./ui";
+import type { Desk, Source } from "./ui";
+
+/** "Refuse all" and "Accept all", which differ in nothing but their words. */
+export function answers(desk: Desk, texts: Texts, look: "main" | "plain", source: Source): HTMLElement[] {
+  const { config } = desk;
+  return [
+    button(look + " refuse", texts.$refuse_all, () => desk.decide("accept_necessary", uniform(config, false), source)),
+    button(look + " accept", texts.$accept_all, () => desk.decide("accept_all", uniform(config, true), source)),
+  ];
+}
 
 export function firstLayer(desk: Desk, texts: Texts, choose: () => void): HTMLElement {
   const { config } = desk;
-  const centre = config.layout.placement === "centre";
-  const policy = link(config.policy_url, texts.policy);
+  const centre = config.$layout.$placement === "centre";
   const layer = h(
     centre ? "dialog" : "section",
-    { class: "banner " + config.layout.placement, "aria-labelledby": "title" },
+    { class: "banner " + config.$layout.$placement, "aria-labelledby": "title" },
     h(
       "div",
       { class: "text" },
-      config.controller !== "" && h("p", { class: "who" }, config.controller),
-      h("h2", { id: "title" }, texts.title),
-      h("p", {}, texts.body, policy && " ", policy),
+      config.$controller && h("p", { class: "who" }, config.$controller),
+      h("h2", { id: "title" }, texts.$title),
+      h("p", {}, texts.$body, " ", link(config.$policy_url, texts.$policy)),
     ),
     h(
       "div",
       { class: "actions" },
-      button("main refuse", texts.refuse_all, () => desk.decide("accept_necessary", uniform(config, false), "banner")),
-      button("main accept", texts.accept_all, () => desk.decide("accept_all", uniform(config, true), "banner")),
-      button("plain choose", texts.choose, choose),
+      ...answers(desk, texts, "main", "banner"),
+      button("plain choose", texts.$choose, choose),
     ),
   );
   // A question that waits for an answer is not closed by Esc.

@@ -2,8 +2,8 @@
 import type { Colours, Config } from "../config";
 import css from "./style.css";
 
-export function dress(shadow: ShadowRoot, layout: Config["layout"]): void {
-  const text = `:host{${colours(layout.light)};--r:${layout.radius}px}@media(prefers-color-scheme:dark){:host{${colours(layout.dark)}}}${css}`;
+export function dress(shadow: ShadowRoot, layout: Config["$layout"]): void {
+  const text = `:host{${colours(layout.$light)};--r:${layout.$radius}px}@media(prefers-color-scheme:dark){:host{${colours(layout.$dark)}}}${css}`;
   try {
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(text);
@@ -17,5 +17,5 @@ export function dress(shadow: ShadowRoot, layout: Config["layout"]): void {
 }
 
 function colours(c: Colours): string {
-  return `--bg:${c.background}!important;--fg:${c.text}!important;--main:${c.button}!important;--on:${c.button_text}!important`;
+  return `--bg:${c.$background}!important;--fg:${c.$text}!important;--main:${c.$button}!important;--on:${c.$button_text}!important`;
 }

@@ -1,10 +1,12 @@
 // The host element with its shadow root, and what is shown in it.
-import type { Config, Texts } from "../config";
+import type { Config } from "../config";
 import type { Action, Choice, Selection } from "../decision";
-import { pick, rightToLeft } from "../language";
+import type { pick } from "../language";
 import { firstLayer } from "./banner";
 import { h } from "./dom";
-import { Preferences } from "./preferences";
+import type { floating } from "./floating";
+import { preferences } from "./preferences";
+import type { serviceList } from "./services";
 import { dress } from "./sheet";
 
 export type Source = "banner" | "preferences" | "signal" | "api";
@@ -22,72 +24,74 @@ export interface Desk {
   shown(layer: "banner" | "preferences" | ""): void;
 }
 
-/** The button that opens the preferences again. */
-export type Floating = (label: string, open: () => void) => HTMLElement;
+/** What a site's layers may do without; a part that is missing is not in its script. */
+export interface Looks {
+  /** The button that opens the preferences again. */
+  readonly floating?: typeof floating;
+  /** Without it the site has no services. */
+  readonly serviceList?: typeof serviceList;
+  /** Without it the site has one language. */
+  readonly pick?: typeof pick;
+}
 
-export class Ui {
+export interface Ui {
   readonly language: string;
-  private readonly _desk: Desk;
-  private readonly _texts: Texts;
-  private readonly _root: HTMLElement;
-  private readonly _preferences: Preferences;
-  private readonly _banner: HTMLElement;
-  private readonly _floating: HTMLElement | undefined;
-
-  constructor(desk: Desk, floating?: Floating) {
-    const { config } = desk;
-    this._desk = desk;
-    this.language = pick(config.languages, [document.documentElement.lang, ...navigator.languages]);
-    this._texts = config.texts[this.language]!;
-    this._root = h("div", { lang: this.language, dir: rightToLeft(this.language) ? "rtl" : "ltr" });
-    this._preferences = new Preferences(desk, this._texts, this.language);
-    this._banner = firstLayer(desk, this._texts, () => this.open());
-    this._floating = floating?.(this._texts.reopen, () => this.open());
-    this._preferences.dialog.addEventListener("close", () => desk.shown(this._asking ? "banner" : ""));
-  }
-
-  private get _asking(): boolean {
-    return this._banner.isConnected;
-  }
-
   /** Shows the first layer. */
-  ask(): void {
-    this._mount();
-    this._floating?.remove();
-    if (this._asking) return;
-    this._root.prepend(this._banner);
-    if (this._banner instanceof HTMLDialogElement) this._banner.showModal();
-    const text = this._banner.querySelector<HTMLElement>(".text");
-    // What scrolls must be reachable by keyboard.
-    if (text && text.scrollHeight > text.clientHeight) text.tabIndex = 0;
-    this._desk.shown("banner");
-  }
-
+  ask(): void;
   /** Opens the preferences. */
-  open(): void {
-    this._mount();
-    this._preferences.open();
-    this._desk.shown("preferences");
-  }
-
+  open(): void;
   /** Closes both layers: there is a choice. */
-  rest(): void {
-    this._mount();
-    this._preferences.dialog.close();
-    this._banner.remove();
-    if (this._floating && !this._floating.isConnected) this._root.append(this._floating);
-    this._desk.shown("");
-  }
+  rest(): void;
+}
 
-  private _mount(): void {
-    if (this._root.isConnected) return;
+export function layers(desk: Desk, looks: Looks): Ui {
+  const { config } = desk;
+  const languages = config.$languages;
+  const language = looks.pick?.(languages, [document.documentElement.lang, ...navigator.languages]) ?? languages[0]!;
+  const texts = config.$texts[language]!;
+  const [dialog, fill] = preferences(desk, texts, language, looks.serviceList);
+  const root = h("div", { lang: language, dir: config.$right_to_left.includes(language) ? "rtl" : "ltr" }, dialog);
+  const banner = firstLayer(desk, texts, open);
+  const again = looks.floating?.(texts.$reopen, open);
+  dialog.addEventListener("close", () => desk.shown(banner.isConnected ? "banner" : ""));
+
+  function mount(): void {
+    if (root.isConnected) return;
     const host = document.createElement("assent-consent");
     const shadow = host.attachShadow({ mode: "open" });
-    dress(shadow, this._desk.config.layout);
-    shadow.append(this._root);
-    this._root.append(this._preferences.dialog);
+    dress(shadow, config.$layout);
+    shadow.append(root);
     // Before the body: first in the order of the Tab key, and out of reach of
     // frameworks that replace the body.
     document.documentElement.insertBefore(host, document.body);
   }
+
+  function open(): void {
+    mount();
+    fill();
+    desk.shown("preferences");
+  }
+
+  return {
+    language,
+    open,
+    ask() {
+      mount();
+      again?.remove();
+      if (banner.isConnected) return;
+      root.prepend(banner);
+      if (banner instanceof HTMLDialogElement) banner.showModal();
+      const text = banner.querySelector<HTMLElement>(".text");
+      // What scrolls must be reachable by keyboard.
+      if (text && text.scrollHeight > text.clientHeight) text.tabIndex = 0;
+      desk.shown("banner");
+    },
+    rest() {
+      mount();
+      dialog.close();
+      banner.remove();
+      if (again) root.append(again);
+      desk.shown("");
+    },
+  };
 }

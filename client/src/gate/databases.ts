@@ -1,8 +1,10 @@
 // Removes the databases and caches of refused services.
+import type { Config } from "../config";
 
-/** Deletes every database and cache that refused() says; declared are the names that services declare. */
-export async function dropDatabases(declared: readonly string[], refused: (name: string) => boolean): Promise<void> {
-  const names = declared.filter(refused);
+/** Deletes every declared database and cache that refused() says. */
+export async function dropDatabases(config: Config, refused: (name: string) => boolean): Promise<void> {
+  const trackers = config.$services.flatMap((service) => service.trackers);
+  const names = trackers.filter(([kind, name]) => kind === "indexed_db" && refused(name)).map(([, name]) => name);
   if (!names.length) return;
   try {
     const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];

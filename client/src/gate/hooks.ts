@@ -16,7 +16,7 @@ export function hook(may: May): () => void {
   const { setItem } = Storage.prototype;
   Storage.prototype.setItem = function (...pair: [string, string]) {
     // Fewer than two arguments are an error of the page, as ever.
-    if (pair.length < 2 || may(kindOf(this), String(pair[0]))) setItem.apply(this, pair);
+    if (pair.length < 2 || may(this === session ? "session_storage" : "local_storage", String(pair[0]))) setItem.apply(this, pair);
   };
   // What was there before the page is the site's own, or swept by declaration.
   // (A proxy in front of the storage would see assignments at once, but it is no
@@ -58,24 +58,15 @@ function databases(may: May): void {
   };
 }
 
-function kindOf(storage: Storage): Kind {
-  try {
-    return storage === sessionStorage ? "session_storage" : "local_storage";
-  } catch {
-    return "local_storage";
-  }
-}
-
 function cookies(may: May): void {
   const native = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
-  if (native?.get && native.set) {
-    const { get, set } = native;
+  const write = native?.set;
+  if (write) {
     Object.defineProperty(Document.prototype, "cookie", {
       ...native,
-      get,
       set(this: Document, line: string) {
         const text = String(line);
-        if (deletes(text) || may("cookie", nameOf(text))) set.call(this, text);
+        if (deletes(text) || may("cookie", nameOf(text))) write.call(this, text);
       },
     });
   }

@@ -15,35 +15,24 @@ function waits(node: Node): boolean {
   );
 }
 
-export class Markup {
-  private readonly _allowed: (key: string) => boolean;
-  private readonly _nonce: string;
-  private readonly _done = new WeakSet<Element>();
+/** Returns what releases every element whose keys are all allowed; new elements are released by themselves. */
+export function markup(allowed: (key: string) => boolean, nonce: string): () => void {
+  const done = new WeakSet<Element>();
   /** Scripts run in the order in which they stand. */
-  private _chain: Promise<void> = Promise.resolve();
+  let chain: Promise<void> = Promise.resolve();
 
-  constructor(allowed: (key: string) => boolean, nonce: string) {
-    this._allowed = allowed;
-    this._nonce = nonce;
-    new MutationObserver((records) => {
-      if (records.some((record) => [...record.addedNodes].some(waits))) this.release();
-    }).observe(document, { childList: true, subtree: true });
-    document.addEventListener("DOMContentLoaded", () => this.release());
-  }
-
-  /** Releases every element whose keys are all allowed. */
-  release(): void {
+  function release(): void {
     for (const element of document.querySelectorAll<HTMLElement>(SELECTOR)) {
-      if (this._done.has(element)) continue;
+      if (done.has(element)) continue;
       const keys = (element.dataset["assent"] ?? "").split(/\s+/).filter(Boolean);
-      if (!keys.length || !keys.every(this._allowed)) continue;
+      if (!keys.length || !keys.every(allowed)) continue;
       if (element instanceof HTMLScriptElement) {
         // The parser may still be reading the text of the last script.
         if (document.readyState === "loading" && !element.nextSibling && !element.src && !element.dataset["src"]) return;
-        this._done.add(element);
-        this._script(element);
+        done.add(element);
+        run(element);
       } else {
-        this._done.add(element);
+        done.add(element);
         for (const name of HELD) {
           const value = element.getAttribute("data-" + name);
           if (value !== null) element.setAttribute(name, value);
@@ -52,16 +41,15 @@ export class Markup {
     }
   }
 
-  private _script(inert: HTMLScriptElement): void {
+  function run(inert: HTMLScriptElement): void {
     const live = document.createElement("script");
     for (const { name, value } of inert.attributes) {
       if (!/^(type|nonce|data-(assent|type|src))$/.test(name)) live.setAttribute(name, value);
     }
-    const type = inert.dataset["type"];
+    const { type, src } = inert.dataset;
     if (type) live.type = type;
-    const source = inert.dataset["src"];
-    if (source) live.src = source;
-    live.nonce = inert.nonce || this._nonce;
+    if (src) live.src = src;
+    live.nonce = inert.nonce || nonce;
     live.text = inert.text;
     // A dynamic script is async unless told otherwise.
     live.async = inert.hasAttribute("async");
@@ -70,7 +58,7 @@ export class Markup {
       inert.replaceWith(live);
       return;
     }
-    this._chain = this._chain.then(
+    chain = chain.then(
       () =>
         new Promise<void>((next) => {
           // Data blocks have no load event.
@@ -83,4 +71,10 @@ export class Markup {
         }),
     );
   }
+
+  new MutationObserver((records) => {
+    if (records.some((record) => [...record.addedNodes].some(waits))) release();
+  }).observe(document, { childList: true, subtree: true });
+  document.addEventListener("DOMContentLoaded", release);
+  return release;
 }
