@@ -67,7 +67,7 @@ export class App implements Desk {
     this._parts = parts;
     this._origin = origin;
     this._shelf = new Shelf(config);
-    this._gpc = parts.gpc?.() === true;
+    this._gpc = !!parts.gpc?.();
     const stored = this._shelf.read();
     // An outdated choice still tells who decided.
     this._consentId = stored?.consentId ?? uuid4();
@@ -236,7 +236,7 @@ export class App implements Desk {
   private _scroll(): void {
     const [path, y] = session.getItem(SCROLL)?.split(" ") ?? [];
     session.removeItem(SCROLL);
-    if (path === location.pathname && Number(y) !== scrollY) scrollTo({ top: Number(y), behavior: "instant" });
+    if (path === location.pathname) scrollTo({ top: Number(y), behavior: "instant" });
   }
 
   private get _view(): Ui {

@@ -27,11 +27,12 @@ const DAY = 86_400_000;
 
 /**
  * The stored choice where it is in force; else whether a signal of the browser
- * decides, or the visitor is asked. A clock that was set back by more than a day
+ * decides, the visitor is asked, or there is nothing to decide. A clock that was set back by more than a day
  * makes a choice look as if it came from the future; it is not trusted, because
  * it would never expire.
  */
-export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Choice | "signal" | "ask" {
+export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Choice | "signal" | "ask" | "idle" {
+  if (!optional(config).length) return "idle";
   const age = now - (stored?.time ?? 0);
   if (stored?.scope === config.$scope && age >= -DAY && age <= config.$choice_days * DAY) return stored;
   return gpc && config.$regime !== "notice-only" ? "signal" : "ask";
@@ -47,7 +48,8 @@ export function uniform(config: Config, value: boolean): Selection {
   return { categories: Object.fromEntries(optional(config).map((key) => [key, value])), services: {} };
 }
 
-function optional(config: Config): readonly string[] {
+/** The categories that a visitor decides on. */
+export function optional(config: Config): readonly string[] {
   return config.$categories.filter((key) => key !== NECESSARY);
 }
 

@@ -89,11 +89,13 @@ describe("which choice is in force", () => {
   const v = vectors<{
     scope: string;
     choice_days: number;
+    categories: string[];
     now: number;
     cases: {
       name: string;
       regime: Config["$regime"];
       gpc: boolean;
+      categories?: string[];
       stored: Pick<Choice, "scope" | "time" | "action"> | null;
       state: string;
     }[];
@@ -101,7 +103,7 @@ describe("which choice is in force", () => {
   for (const row of v.cases) {
     test(row.name, () => {
       const stored = row.stored && { consentId: "c", recordId: "r", categories: {}, services: {}, ...row.stored };
-      const verdict = judge(config({ scope: v.scope, choice_days: v.choice_days, regime: row.regime }), stored, v.now, row.gpc);
+      const verdict = judge(config({ scope: v.scope, choice_days: v.choice_days, categories: row.categories ?? v.categories, regime: row.regime }), stored, v.now, row.gpc);
       assert.deepEqual(verdict, row.state === "stored" ? stored : row.state);
     });
   }

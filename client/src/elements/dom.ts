@@ -1,16 +1,16 @@
 // Elements from words. Text only ever becomes a text node.
 
-type Attributes = Readonly<Record<string, string | boolean | ((event: Event) => void)>>;
+type Attributes = Readonly<Record<string, string | ((event: Event) => void)>>;
 
 export function h<K extends keyof HTMLElementTagNameMap>(
   tag: K,
-  attributes: Attributes = {},
+  attributes: Attributes,
   ...children: (Node | string | false)[]
 ): HTMLElementTagNameMap[K] {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value !== false) element.setAttribute(name, value === true ? "" : value);
+    if (typeof value === "string") element.setAttribute(name, value);
+    else element.addEventListener(name, value);
   }
   element.append(...children.filter((child): child is Node | string => !!child));
   return element;

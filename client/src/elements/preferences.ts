@@ -1,6 +1,6 @@
 // The second layer: every category and service with a switch, and the record.
 import { NECESSARY, type Texts } from "../config";
-import { complete, everyService, granted, statusOf, uniform } from "../decision";
+import { complete, everyService, granted, optional, statusOf, uniform } from "../decision";
 import { answers } from "./banner";
 import { button, h, link } from "./dom";
 import type { serviceList } from "./services";
@@ -116,12 +116,8 @@ export function preferences(
     { class: "preferences", "aria-labelledby": "preferences" },
     h("header", {}, h("h2", { id: "preferences" }, texts.$preferences_title), close),
     body,
-    h(
-      "footer",
-      {},
-      ...answers(desk, texts, "plain", "preferences"),
-      button("main save", texts.$save, save),
-    ),
+    optional(config).length > 0 &&
+      h("footer", {}, ...answers(desk, texts, "plain", "preferences"), button("main save", texts.$save, save)),
   );
 
   function open(): void {
