@@ -76,6 +76,9 @@ func (p *program) looks(n *site.Notice) {
 	if n.Layout.Floating {
 		p.use("floating", "./elements/floating")
 	}
+	if n.Layout.Placement == "centre" {
+		p.use("modal", "./elements/modal")
+	}
 	if len(n.Services) > 0 {
 		p.use("serviceList", "./elements/services")
 	}
@@ -249,7 +252,7 @@ var buildID = sync.OnceValue(func() string {
 		panic(err) // the files are in the binary
 	}
 	// What this package generates counts, too.
-	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true},
+	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
 		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
 	fmt.Fprint(h, generation, entry(all), entry(&site.Notice{}))
 	return hex.EncodeToString(h.Sum(nil)[:16])

@@ -66,6 +66,7 @@ func TestBothLayersAreAccessibleAndCalm(t *testing.T) {
 			browsertest.Shot(t, ctx, name+"-1")
 			accessible(t, ctx, "first layer")
 			checkFirstLayer(t, ctx, row.placement)
+			browsertest.Wait(t, ctx, "["+in(banner, ".text")+"].every(e => (e.scrollHeight > e.clientHeight) == (e.tabIndex == 0))")
 
 			browsertest.Click(t, ctx, in(banner, ".choose"))
 			browsertest.Wait(t, ctx, dialog)

@@ -13,19 +13,23 @@ export function answers(desk: Desk, texts: Texts, look: "main" | "plain", source
   ];
 }
 
-export function firstLayer(desk: Desk, texts: Texts, choose: () => void): HTMLElement {
+export function firstLayer(desk: Desk, texts: Texts, tag: "section" | "dialog", choose: () => void): HTMLElement {
   const { config } = desk;
-  const centre = config.$layout.$placement === "centre";
-  const layer = h(
-    centre ? "dialog" : "section",
+  const text = h(
+    "div",
+    { class: "text" },
+    config.$controller && h("p", { class: "who" }, config.$controller),
+    h("h2", { id: "title" }, texts.$title),
+    h("p", {}, texts.$body, " ", link(config.$policy_url, texts.$policy)),
+  );
+  // What scrolls must be reachable by keyboard. The page's viewport is known later.
+  new ResizeObserver(() => {
+    text.tabIndex = text.scrollHeight > text.clientHeight ? 0 : -1;
+  }).observe(text);
+  return h(
+    tag,
     { class: "banner " + config.$layout.$placement, "aria-labelledby": "title" },
-    h(
-      "div",
-      { class: "text" },
-      config.$controller && h("p", { class: "who" }, config.$controller),
-      h("h2", { id: "title" }, texts.$title),
-      h("p", {}, texts.$body, " ", link(config.$policy_url, texts.$policy)),
-    ),
+    text,
     h(
       "div",
       { class: "actions" },
@@ -33,7 +37,4 @@ export function firstLayer(desk: Desk, texts: Texts, choose: () => void): HTMLEl
       button("plain choose", texts.$choose, choose),
     ),
   );
-  // A question that waits for an answer is not closed by Esc.
-  if (centre) layer.addEventListener("cancel", (event) => event.preventDefault());
-  return layer;
 }

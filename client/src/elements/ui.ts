@@ -5,6 +5,7 @@ import type { pick } from "../language";
 import { firstLayer } from "./banner";
 import { h } from "./dom";
 import type { floating } from "./floating";
+import type { modal } from "./modal";
 import { preferences } from "./preferences";
 import type { serviceList } from "./services";
 import { dress } from "./sheet";
@@ -28,6 +29,8 @@ export interface Desk {
 export interface Looks {
   /** The button that opens the preferences again. */
   readonly floating?: typeof floating;
+  /** Without it the page can be used while the first layer asks. */
+  readonly modal?: typeof modal;
   /** Without it the site has no services. */
   readonly serviceList?: typeof serviceList;
   /** Without it the site has one language. */
@@ -51,7 +54,7 @@ export function layers(desk: Desk, looks: Looks): Ui {
   const texts = config.$texts[language]!;
   const [dialog, fill] = preferences(desk, texts, language, looks.serviceList);
   const root = h("div", { lang: language, dir: config.$right_to_left.includes(language) ? "rtl" : "ltr" }, dialog);
-  const banner = firstLayer(desk, texts, open);
+  const banner = firstLayer(desk, texts, looks.modal ? "dialog" : "section", open);
   const again = looks.floating?.(texts.$reopen, open);
   dialog.addEventListener("close", () => desk.shown(banner.isConnected ? "banner" : ""));
 
@@ -80,10 +83,7 @@ export function layers(desk: Desk, looks: Looks): Ui {
       again?.remove();
       if (banner.isConnected) return;
       root.prepend(banner);
-      if (banner instanceof HTMLDialogElement) banner.showModal();
-      const text = banner.querySelector<HTMLElement>(".text");
-      // What scrolls must be reachable by keyboard.
-      if (text && text.scrollHeight > text.clientHeight) text.tabIndex = 0;
+      looks.modal?.(banner);
       desk.shown("banner");
     },
     rest() {
