@@ -59,9 +59,15 @@ func commands() []command {
 }
 
 func run(ctx context.Context, args []string, s streams) int {
+	if len(args) == 2 && args[0] == "help" {
+		args = []string{args[1], "--help"}
+	}
 	if len(args) == 0 || args[0] == "help" || args[0] == "--help" || args[0] == "-h" {
 		printOverview(s.out)
 		return 0
+	}
+	if args[0] == "--version" {
+		args = []string{"version"}
 	}
 	for _, cmd := range commands() {
 		if cmd.name == args[0] {
@@ -118,7 +124,7 @@ func (c *call) parse(want int) error {
 		return err
 	}
 	if want >= 0 && c.flags.NArg() != want {
-		return fault.New(fault.Invalid, "usage: assent %s %s", c.command.name, c.command.usage)
+		return fault.New(fault.Invalid, "usage: assent %s [flags]; assent %s --help shows them", strings.TrimSpace(c.command.name+" "+c.command.usage), c.command.name)
 	}
 	return nil
 }
@@ -163,8 +169,17 @@ func (c *call) storage() *app.Config {
 	return cfg
 }
 
-// open opens the parts that commands work with, beside a running server.
+// open opens the parts that commands work with, beside a running server. The
+// database has to be there: an answer from one that was made just now because
+// of a mistyped --data would be worth nothing.
 func (c *call) open(ctx context.Context, cfg *app.Config) (*app.Parts, error) {
+	cfg.Defaults()
+	cfg.Existing = true
+	return app.Open(ctx, *cfg)
+}
+
+// openOrMake is open for the commands that begin an installation.
+func (c *call) openOrMake(ctx context.Context, cfg *app.Config) (*app.Parts, error) {
 	cfg.Defaults()
 	return app.Open(ctx, *cfg)
 }

@@ -61,11 +61,22 @@ func runDemo(ctx context.Context, c *call) error {
 func startDemoServer(ctx context.Context, dir string, port int) (*app.App, error) {
 	for tries := 0; ; tries++ {
 		listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port+tries))
+		if takenOnIPv6(port+tries) && tries < 100 {
+			continue // a browser that is told "localhost" may ask there first
+		}
 		a, err := app.Start(ctx, app.Config{Dir: dir, Listen: listen})
 		if err == nil || !errors.Is(err, syscall.EADDRINUSE) || tries == 100 {
 			return a, err
 		}
 	}
+}
+
+func takenOnIPv6(port int) bool {
+	l, err := net.Listen("tcp", net.JoinHostPort("::1", strconv.Itoa(port)))
+	if err == nil {
+		l.Close()
+	}
+	return errors.Is(err, syscall.EADDRINUSE)
 }
 
 // addDemoSite publishes a site that declares what the shop loads.

@@ -63,6 +63,9 @@ func runExport(ctx context.Context, c *call) error {
 	if q.To, err = day(*to, 1); err != nil {
 		return err
 	}
+	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
+		return fault.New(fault.Invalid, "--from %s is after --to %s.", *from, *to)
+	}
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
@@ -72,7 +75,9 @@ func runExport(ctx context.Context, c *call) error {
 		return err
 	}
 	n, err := parts.Register.Export(ctx, c.out, q)
-	fmt.Fprintf(c.err, "%d records\n", n)
+	if err == nil {
+		fmt.Fprintf(c.err, "%d records\n", n)
+	}
 	return err
 }
 
@@ -114,6 +119,9 @@ func printReport(w io.Writer, r *register.FsckReport) {
 	verdict := "Every record, tile and checkpoint is as it was signed."
 	if !r.OK() {
 		verdict = fmt.Sprintf("%d problems. Stop the server, keep a copy of the data, and compare it with a backup.", r.Problems)
+	}
+	if r.Logs == 0 {
+		verdict = "There is no register yet: assent site add makes a site with one."
 	}
 	fmt.Fprintf(w, "%d registers, %d records, %d tiles checked. %s\n", r.Logs, r.Records, r.Tiles, verdict)
 }

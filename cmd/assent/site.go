@@ -41,7 +41,11 @@ func runSite(ctx context.Context, c *call) error {
 	if verb == "add" && len(*domains) == 0 {
 		return fault.New(fault.Invalid, "Say which domain the site has: assent site add --domain shop.example")
 	}
-	parts, err := c.open(ctx, cfg)
+	open := c.open
+	if verb == "add" {
+		open = c.openOrMake
+	}
+	parts, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}

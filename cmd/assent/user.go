@@ -23,7 +23,11 @@ func runUser(ctx context.Context, c *call) error {
 	default:
 		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] | list | reset EMAIL")
 	}
-	parts, err := c.open(ctx, cfg)
+	open := c.open
+	if verb == "add" {
+		open = c.openOrMake
+	}
+	parts, err := open(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -35,16 +39,19 @@ func runUser(ctx context.Context, c *call) error {
 		if _, err := parts.Accounts.AddMember(ctx, *email, *name, app.CommandLine); err != nil {
 			return err
 		}
-		return c.printLink(ctx, parts, *email)
+		return c.printLink(ctx, parts, *email, *asJSON)
 	}
-	return c.printLink(ctx, parts, c.flags.Arg(1))
+	return c.printLink(ctx, parts, c.flags.Arg(1), *asJSON)
 }
 
 // printLink prints a one-time link with which the person sets a password.
-func (c *call) printLink(ctx context.Context, parts *app.Parts, email string) error {
+func (c *call) printLink(ctx context.Context, parts *app.Parts, email string, asJSON bool) error {
 	token, err := parts.Accounts.PasswordLink(ctx, email, app.CommandLine)
 	if err != nil {
 		return err
+	}
+	if asJSON {
+		return c.printJSON(map[string]string{"email": email, "link": parts.SetupURL(token)})
 	}
 	fmt.Fprintln(c.err, "Hand this link to the person; it sets a password, works once, and ends in 24 hours:")
 	fmt.Fprintln(c.out, parts.SetupURL(token))

@@ -14,13 +14,13 @@ import (
 // maxReceipt is more than any receipt needs, in bytes.
 const maxReceipt = 1 << 20
 
-func runVerify(_ context.Context, c *call) error {
+func runVerify(ctx context.Context, c *call) error {
 	key := c.flags.String("key", "", "note verifier key to trust, or the name of a file that holds it (assent site show prints it)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(1); err != nil {
 		return err
 	}
-	data, err := readLimited(c.in, c.flags.Arg(0))
+	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -88,6 +88,21 @@ func firstLine(data []byte) string {
 		}
 	}
 	return string(data)
+}
+
+// readUntil reads until ctx ends: a pipe may never end by itself.
+func readUntil(ctx context.Context, in io.Reader, name string) (data []byte, err error) {
+	done := make(chan struct{})
+	go func() {
+		data, err = readLimited(in, name)
+		close(done)
+	}()
+	select {
+	case <-done:
+		return data, err
+	case <-ctx.Done():
+		return nil, fault.New(fault.Unavailable, "Interrupted; nothing was checked.")
+	}
 }
 
 func readLimited(in io.Reader, name string) ([]byte, error) {

@@ -10,12 +10,16 @@ import (
 )
 
 func runVersion(ctx context.Context, c *call) error {
+	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(0); err != nil {
 		return err
 	}
 	goVersion := ""
 	if info, ok := debug.ReadBuildInfo(); ok {
 		goVersion = info.GoVersion
+	}
+	if *asJSON {
+		return c.printJSON(map[string]any{"version": app.Version, "schema": db.SchemaNumber(db.SQLite), "go": goVersion})
 	}
 	fmt.Fprintf(c.out, "assent %s, schema %d, %s\n", app.Version, db.SchemaNumber(db.SQLite), goVersion)
 	return nil

@@ -28,6 +28,8 @@ type Config struct {
 	TrustProxies  []string // networks whose X-Forwarded-For is believed
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
+	// Existing refuses to make a database where there is none.
+	Existing bool
 	// Inspect opens a register whose checkpoints do not fit the key, for fsck.
 	Inspect bool
 }

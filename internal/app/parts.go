@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"database/sql"
-	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -46,9 +46,9 @@ func Open(ctx context.Context, c Config) (*Parts, error) {
 
 func databaseOptions(c Config) db.Options {
 	if c.URL != "" {
-		return db.Options{URL: c.URL}
+		return db.Options{URL: c.URL, Existing: c.Existing}
 	}
-	return db.Options{Dir: c.Dir}
+	return db.Options{Dir: c.Dir, Existing: c.Existing}
 }
 
 func (p *Parts) open(ctx context.Context, c Config) error {
@@ -81,24 +81,37 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	return nil
 }
 
-// createLog gives a new site its register. The origin is fixed for the log's
-// life: it keeps the address of today even if the server moves later.
+// createLog gives a new site its register. The origin is fixed from the first
+// record on: it keeps the address of that day even if the server moves later.
 func (p *Parts) createLog(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
-	u, err := url.Parse(p.PublicURL())
-	if err != nil {
-		return err
-	}
-	return p.Register.CreateLog(ctx, tx, siteID, u.Host+"/log/"+key)
+	return p.Register.CreateLog(ctx, tx, siteID, p.origin(key))
 }
 
 // PublicURL is the address at which visitors reach this installation.
 func (p *Parts) PublicURL() string { return *p.publicURL.Load() }
 
+// setPublicURL keeps the address for commands, and names the logs that are
+// still empty after it: a site is often added before its address is known.
 func (p *Parts) setPublicURL(ctx context.Context, address string) error {
 	p.publicURL.Store(&address)
+	sites, err := p.Sites.List(ctx)
+	if err != nil {
+		return err
+	}
 	return p.DB.Write(ctx, func(tx *sql.Tx) error {
+		for i := range sites {
+			if err := p.Register.RenameEmpty(ctx, tx, sites[i].ID, p.origin(sites[i].Key)); err != nil {
+				return err
+			}
+		}
 		return db.SetSetting(ctx, tx, publicURLSetting, address)
 	})
+}
+
+// origin is the name of a site's log at the public address.
+func (p *Parts) origin(key string) string {
+	_, host, _ := strings.Cut(p.PublicURL(), "://")
+	return host + "/log/" + key
 }
 
 // Tag is the element to paste as the first of a page's head.

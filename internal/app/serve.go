@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"assent/internal/admin"
@@ -46,9 +47,12 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.RatePerMinute < 0 {
+		return nil, fault.New(fault.Invalid, "--rate is a number of consents a minute, or 0 for no limit, not %d.", c.RatePerMinute)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "Cannot listen on %s. Another program may use the port: give another --listen.", c.Listen)
+		return nil, listenFault(c.Listen, err)
 	}
 	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 1), release: func() {}}
 	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, RatePerMinute: c.RatePerMinute}); err != nil {
@@ -57,6 +61,13 @@ func Start(ctx context.Context, c Config) (*App, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+func listenFault(listen string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fault.Wrap(fault.Unavailable, err, "Another program uses %s. Stop it, or give another --listen.", listen)
+	}
+	return fault.Wrap(fault.Invalid, err, "Cannot listen on %q. Write it like 127.0.0.1:8080, or :8080 for every address of this machine.", listen)
 }
 
 func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps public.Deps) (err error) {

@@ -28,9 +28,12 @@ type Options struct {
 	Dir string // data directory of the embedded SQLite database; made when missing
 	URL string // postgres://user:password@host/name
 
-	// ReadOnly opens an existing database for commands that only look (fsck,
-	// export): nothing is created and nothing is migrated.
+	// ReadOnly opens an existing database for programs that only look: nothing is
+	// created and nothing is migrated.
 	ReadOnly bool
+	// Existing refuses to make a database: a command that looks for what is there
+	// must not answer from an empty one because of a mistyped directory.
+	Existing bool
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -59,7 +62,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := d.prepareSchema(ctx, o.ReadOnly); err != nil {
+	if err := d.prepareSchema(ctx, o); err != nil {
 		d.Close()
 		return nil, err
 	}

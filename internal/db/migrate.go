@@ -65,7 +65,7 @@ func SchemaNumber(engine Engine) int {
 
 // prepareSchema refuses a database that is newer than the binary and applies
 // what is missing, each migration in a transaction of its own.
-func (d *DB) prepareSchema(ctx context.Context, readOnly bool) error {
+func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 	list, err := migrationsFor(d.Engine)
 	if err != nil {
 		return err
@@ -81,7 +81,10 @@ func (d *DB) prepareSchema(ctx context.Context, readOnly bool) error {
 	if at == newest {
 		return nil
 	}
-	if readOnly {
+	if at == 0 && (o.Existing || o.ReadOnly) {
+		return fault.New(fault.Invalid, "There is no Assent database there yet. Check --data or --database; assent serve and assent migrate make one.")
+	}
+	if o.ReadOnly {
 		return fault.New(fault.Unavailable, "This database has an older schema (%d; this binary wants %d). Run assent migrate first.", at, newest)
 	}
 	return d.apply(ctx, list)

@@ -25,12 +25,8 @@ const oldestSQLite = 3051003
 
 func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	path := filepath.Join(o.Dir, FileName)
-	if o.ReadOnly {
-		if _, err := os.Stat(path); err != nil {
-			return nil, fault.Wrap(fault.Invalid, err, "There is no database at %s. Check --data.", path)
-		}
-	} else if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The data directory %s cannot be made. Check --data and the permissions of its parent.", o.Dir)
+	if err := prepareFile(path, o); err != nil {
+		return nil, err
 	}
 	d := &DB{Engine: SQLite, path: path}
 	var err error
@@ -57,6 +53,26 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("this binary was built with SQLite %s; 3.51.3 or newer is required", have)
 	}
 	return d, nil
+}
+
+// prepareFile makes the data directory and the database's file, which only its
+// owner may read (SQLite gives its -wal and -shm the same mode), or says that
+// there is none.
+func prepareFile(path string, o Options) error {
+	if o.ReadOnly || o.Existing {
+		if _, err := os.Stat(path); err != nil {
+			return fault.Wrap(fault.Invalid, err, "There is no database at %s. Check --data; assent serve and assent site add make one.", path)
+		}
+		return nil
+	}
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The data directory %s cannot be made. Check --data and the permissions of its parent.", o.Dir)
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The database %s cannot be opened. Check that this user may read and write it.", path)
+	}
+	return f.Close()
 }
 
 // dsn makes a connection string. synchronous=FULL: a commit is on disk when it

@@ -2,6 +2,7 @@ package register
 
 import (
 	"context"
+	"database/sql"
 	"encoding/binary"
 	"fmt"
 	"sync"
@@ -312,4 +313,32 @@ func appendOne(t *testing.T, r *Register, e Entry) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// An empty log takes the address that was made known later; one with records
+// keeps its name, because receipts carry it.
+func TestOnlyEmptyLogsAreRenamed(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		r := open(t, d)
+		addSite(t, d, r, 1)
+		for i, c := range []struct{ host, want string }{
+			{"first.example", "first.example"}, {"second.example", "second.example"}, {"late.example", "second.example"},
+		} {
+			if i == 2 {
+				appendOne(t, r, entry(1))
+			}
+			err := d.Write(t.Context(), func(tx *sql.Tx) error {
+				return r.RenameEmpty(t.Context(), tx, 1, c.host+"/log/"+siteKey(1))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			state, err := r.State(t.Context(), 1)
+			if err != nil || state.Origin != c.want+"/log/"+siteKey(1) {
+				t.Errorf("renamed to %s: origin %s, %v; want %s", c.host, state.Origin, err, c.want)
+			}
+		}
+		appendOne(t, r, entry(1))
+		mustFsck(t, r)
+	})
 }

@@ -118,16 +118,38 @@ func (r *Register) CreateLog(ctx context.Context, tx *sql.Tx, siteID int64, orig
 	if r.writer.key == nil {
 		return errReadOnly
 	}
-	root, err := tlog.TreeHash(0, nil)
+	checkpoint, err := r.emptyCheckpoint(origin)
 	if err != nil {
 		return err
 	}
-	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: 0, Root: root}.Sign(r.writer.key)
-	if err != nil {
-		return fault.Wrap(fault.Invalid, err, "The log's name %q cannot be used: it may hold no space and no plus sign. Check --public-url.", origin)
-	}
 	_, err = tx.ExecContext(ctx, "insert into log (site_id, origin, size, checkpoint) values ($1, $2, 0, $3)", siteID, origin, checkpoint)
 	return err
+}
+
+// RenameEmpty gives a log that holds no record another origin, with a fresh
+// checkpoint, in the caller's transaction. A log with records keeps its name.
+func (r *Register) RenameEmpty(ctx context.Context, tx *sql.Tx, siteID int64, origin string) error {
+	if r.writer.key == nil {
+		return errReadOnly
+	}
+	checkpoint, err := r.emptyCheckpoint(origin)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "update log set origin = $1, checkpoint = $2 where site_id = $3 and size = 0 and origin <> $4", origin, checkpoint, siteID, origin)
+	return err
+}
+
+func (r *Register) emptyCheckpoint(origin string) ([]byte, error) {
+	root, err := tlog.TreeHash(0, nil)
+	if err != nil {
+		return nil, err
+	}
+	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: 0, Root: root}.Sign(r.writer.key)
+	if err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "The log's name %q cannot be used: it may hold no space and no plus sign. Check --public-url.", origin)
+	}
+	return checkpoint, nil
 }
 
 // Append stores an entry and returns when it is on disk, with its place in the

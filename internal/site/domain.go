@@ -8,6 +8,7 @@ import (
 	"assent/internal/fault"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
 )
 
 // NormaliseDomain turns what people type (a domain, an address with scheme or
@@ -39,7 +40,11 @@ func NormaliseDomain(typed string) (string, error) {
 	if err != nil || ascii == "" || len(ascii) > 253 || strings.ContainsAny(ascii, " _:@?#%") {
 		return "", fault.New(fault.Unprocessed, "%q is not a domain. Write it like shop.example.", typed)
 	}
-	return strings.ToLower(ascii), nil
+	ascii = strings.ToLower(ascii)
+	if suffix, icann := publicsuffix.PublicSuffix(ascii); icann && suffix == ascii {
+		return "", fault.New(fault.Unprocessed, "%q is a public suffix that belongs to nobody alone. Write the site's own domain, like shop.%s.", typed, ascii)
+	}
+	return ascii, nil
 }
 
 func hostOfAddr(a netip.Addr) string {

@@ -160,6 +160,9 @@ func TestDomains(t *testing.T) {
 		"https://":                    "",
 		"user@shop.example":           "",
 		"<script>":                    "",
+		"com":                         "",
+		"co.uk":                       "",
+		"shop.co.uk":                  "shop.co.uk",
 	} {
 		got, err := NormaliseDomain(typed)
 		if got != want || (err == nil) != (want != "") {
