@@ -15,7 +15,8 @@ import (
 func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
-		f.Services[i].Purpose = nil // words; what they are about is the category
+		// Words, and where to read more: what they are about is the category.
+		f.Services[i].Purpose, f.Services[i].PolicyURL = nil, ""
 	}
 	raw, err := json.Marshal(map[string]any{
 		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
