@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type bench struct {
 func newBench(o *options, dir string, args []string, log io.Writer) *bench {
 	b := &bench{options: o, dir: dir, logTo: log, began: time.Now()}
 	b.stores = &stores{dir: dir, records: o.records, log: b.log}
-	b.report = &report{command: "go run ./internal/bench " + strings.Join(args, " "), date: time.Now().UTC(), quick: o.quick, rounds: o.rounds, measure: o.measure, warm: o.warm}
+	b.report = &report{command: "go run ./internal/bench " + strings.ReplaceAll(strings.Join(args, " "), cmp.Or(o.c15t, "\x00"), "FOLDER"), date: time.Now().UTC(), quick: o.quick, rounds: o.rounds, measure: o.measure, warm: o.warm}
 	return b
 }
 
