@@ -21,11 +21,11 @@ import (
 
 var errNoRecord = fault.New(fault.NotFound, "There is no record with this ID. Compare it with the one that the banner shows; a record that was erased cannot be shown either.")
 
-// recordID reads the ID in the path, in its one spelling.
+// recordID reads the ID in the path; people may have copied it in capitals.
 func recordID(r *http.Request) (uuid.UUID, error) {
 	text := r.PathValue("record_id")
 	id, err := uuid.Parse(text)
-	if err != nil || id.String() != text {
+	if err != nil || id.String() != strings.ToLower(text) {
 		return uuid.Nil, errNoRecord
 	}
 	return id, nil
