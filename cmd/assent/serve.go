@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
+	"runtime/debug"
 
 	"assent/internal/app"
 )
@@ -16,6 +18,11 @@ func runServe(ctx context.Context, c *call) error {
 	}
 	cfg.Defaults()
 	slog.SetDefault(slog.New(slog.NewTextHandler(c.err, nil)))
+	if os.Getenv("GOGC") == "" {
+		// The server's own data is small, so collecting less often costs some ten
+		// megabytes and saves a sixth of the CPU time of a decision (make bench).
+		debug.SetGCPercent(400)
+	}
 	a, err := app.Start(ctx, *cfg)
 	if err != nil {
 		return err
