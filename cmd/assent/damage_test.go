@@ -26,6 +26,10 @@ func TestFsckNamesTheDamage(t *testing.T) {
 		"a record":     {"update record set payload = replace(payload, '\"de\"', '\"fr\"') where idx = 3", record},
 		"a salt":       {"update record set salt = x'00' || substr(salt, 2) where idx = 3", record},
 		"a tile":       {"update tile set data = x'00' || substr(data, 2) where level = 0", "tile"},
+		"a notice":     {"update notice_version set content = replace(content, 'Refuse all', 'Accept it')", "was changed"},
+		"no notice":    {"delete from notice_version", "is gone"},
+		"no log":       {"delete from log", "its log is gone"},
+		"no site":      {"delete from site", "its log is gone"},
 		"a checkpoint": {"update log set checkpoint = cast(replace(cast(checkpoint as text), '/log/', '/Log/') as blob)", "checkpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +72,7 @@ func alter(t *testing.T, dir, statement string) (undo func()) {
 		}
 	}
 	var save, restore []string
-	for _, table := range []string{"record", "tile", "log"} {
+	for _, table := range []string{"site", "site_domain", "notice_version", "record", "tile", "log"} {
 		save = append(save, "create table kept_"+table+" as select * from "+table)
 		restore = append(restore, "delete from "+table, "insert into "+table+" select * from kept_"+table, "drop table kept_"+table)
 	}

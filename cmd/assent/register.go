@@ -32,10 +32,18 @@ func runFsck(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	versions, problems, err := parts.Sites.Fsck(ctx, report.Versions)
+	if err != nil {
+		return err
+	}
+	for _, p := range problems {
+		report.Problems++
+		report.Findings = append(report.Findings, register.Finding{Index: -1, Level: -1, Tile: -1, Message: p})
+	}
 	if *asJSON {
 		err = c.printJSON(report)
 	} else {
-		printReport(c.out, report)
+		printReport(c.out, report, versions)
 	}
 	if err == nil && !report.OK() {
 		return errNo
@@ -108,20 +116,20 @@ func siteID(ctx context.Context, parts *app.Parts, key string) (int64, error) {
 // findingsShown bounds what a person has to scroll through; --json has more.
 const findingsShown = 100
 
-func printReport(w io.Writer, r *register.FsckReport) {
+func printReport(w io.Writer, r *register.FsckReport, versions int) {
 	for i, f := range r.Findings {
 		if i == findingsShown {
 			fmt.Fprintf(w, "… and %d more\n", r.Problems-int64(i))
 			break
 		}
-		fmt.Fprintf(w, "%s: %s\n", f.Site, f.Message)
+		fmt.Fprintln(w, f.Message)
 	}
-	verdict := "Every record, tile and checkpoint is as it was signed."
+	verdict := "Every record, tile, checkpoint and notice version is as it was signed."
 	if !r.OK() {
-		verdict = fmt.Sprintf("%d problems. Stop the server, keep a copy of the data, and compare it with a backup.", r.Problems)
+		verdict = fmt.Sprintf("Problems: %d. Stop the server, keep a copy of the data, and compare it with a backup.", r.Problems)
 	}
-	if r.Logs == 0 {
+	if r.Logs == 0 && r.OK() {
 		verdict = "There is no register yet: assent site add makes a site with one."
 	}
-	fmt.Fprintf(w, "%d registers, %d records, %d tiles checked. %s\n", r.Logs, r.Records, r.Tiles, verdict)
+	fmt.Fprintf(w, "Checked: %d registers, %d records, %d tiles, %d notice versions. %s\n", r.Logs, r.Records, r.Tiles, versions, verdict)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,10 @@ type FsckReport struct {
 	Tiles    int64     `json:"tiles"` // hash tiles and entry bundles
 	Problems int64     `json:"problems"`
 	Findings []Finding `json:"findings"` // in no order beyond the log's
+
+	// Versions are the notice versions that records name, with the number of
+	// their site: what site.Store.Fsck has to find.
+	Versions map[string]int64 `json:"-"`
 }
 
 // OK tells whether everything is as it was signed.
@@ -85,12 +90,21 @@ func (r *Register) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error)
 	if err := rows.Err(); err != nil {
 		return nil, r.db.Explain(err)
 	}
-	report := &FsckReport{Findings: []Finding{}}
+	report := &FsckReport{Findings: []Finding{}, Versions: map[string]int64{}}
+	if o.SiteID == 0 {
+		if err := r.orphans(ctx, &check{r: r, report: report, limit: o.Limit}); err != nil {
+			return report, r.db.Explain(err)
+		}
+	}
 	for _, id := range sites {
 		c := &check{r: r, report: report, limit: o.Limit, site: id}
 		if err := c.log(ctx); err != nil {
 			return report, r.db.Explain(err)
 		}
+		c.versions.Range(func(version, _ any) bool {
+			report.Versions[version.(string)] = id
+			return true
+		})
 	}
 	return report, nil
 }
@@ -106,6 +120,8 @@ type check struct {
 
 	roots []tlog.Hash // of every full chunk of 256 leaves
 	rest  []tlog.Hash // leaves after them
+
+	versions sync.Map // notice versions that records name
 
 	records atomic.Int64
 	tiles   atomic.Int64
@@ -318,6 +334,9 @@ func (c *check) columns(r *row) {
 	var at [32]byte
 	if string(time.UnixMilli(r.millis).UTC().AppendFormat(at[:0], receipt.TimeLayout)) != record.Time {
 		c.foundRecord(r.index, id, "its time is another one than in the payload, %q.", record.Time)
+	}
+	if _, known := c.versions.Load(record.Version); !known {
+		c.versions.Store(strings.Clone(record.Version), true)
 	}
 	if record.Site != c.key {
 		c.foundRecord(r.index, id, "its payload is of another site, %q.", record.Site)

@@ -24,9 +24,7 @@ func NormaliseDomain(typed string) (string, error) {
 		host = u.Host
 	}
 	host, _, _ = strings.Cut(host, "/")
-	if strings.HasPrefix(host, "*.") {
-		host = host[2:] // subdomains are covered anyway
-	}
+	host = strings.TrimPrefix(host, "*.") // subdomains are covered anyway
 	if bare, err := netip.ParseAddr(strings.Trim(host, "[]")); err == nil {
 		return hostOfAddr(bare), nil
 	}

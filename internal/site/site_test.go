@@ -246,3 +246,31 @@ func TestScopeFollowsTheQuestionOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestChangedVersionIsNotUsed(t *testing.T) {
+	ctx := context.Background()
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		s := NewStore(d, plainCompile, noLog)
+		made, err := s.Add(ctx, []string{"shop.example"}, "", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		named := map[string]int64{made.Version: made.ID, strings.Repeat("a", 64): made.ID}
+		if n, problems, err := s.Fsck(ctx, named); n != 1 || len(problems) != 1 || !strings.Contains(problems[0], "is gone") || err != nil {
+			t.Errorf("fsck: %d versions, %q, %v; want 1 and a missing version", n, problems, err)
+		}
+		err = d.Write(ctx, func(tx *sql.Tx) error {
+			_, err := tx.Exec("update notice_version set content = replace(content, 'Refuse all', 'Accept it')")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Version(ctx, made.Version); fault.KindOf(err) != fault.Unavailable {
+			t.Errorf("a changed version was read: %v", err)
+		}
+		if _, problems, err := s.Fsck(ctx, nil); len(problems) != 1 || !strings.Contains(problems[0], "was changed") || err != nil {
+			t.Errorf("fsck: %q, %v; want the changed version", problems, err)
+		}
+	})
+}

@@ -2,9 +2,13 @@ package site
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"sort"
 	"time"
 
 	"assent/internal/db"
@@ -190,6 +194,9 @@ func loadVersion(ctx context.Context, d *db.DB, hash string) (*Version, error) {
 	if err := d.Read().QueryRowContext(ctx, "select content from notice_version where version = $1", hash).Scan(&content); err != nil {
 		return nil, d.Explain(err)
 	}
+	if sum := sha256.Sum256([]byte(content)); hex.EncodeToString(sum[:]) != hash {
+		return nil, fault.New(fault.Unavailable, "The notice version %.16s… was changed in the database: its content has another SHA-256, so it is not used. The operator runs assent fsck.", hash)
+	}
 	v.Content, v.Notice = []byte(content), new(Notice)
 	return v, json.Unmarshal(v.Content, v.Notice)
 }
@@ -234,4 +241,48 @@ func bundleETags(ctx context.Context, d *db.DB) (map[string]string, error) {
 		etags[key] = etag
 	}
 	return etags, d.Explain(rows.Err())
+}
+
+// Fsck recomputes the name of every notice version from its content and looks
+// for the versions that are in force or that records name (by version, with the
+// number of the site). It returns how many versions it read and a sentence for
+// each thing that is wrong.
+func (s *Store) Fsck(ctx context.Context, named map[string]int64) (checked int, problems []string, err error) {
+	rows, err := s.db.Read().QueryContext(ctx, "select version, site_id, number, content from notice_version order by site_id, number")
+	if err != nil {
+		return 0, nil, s.db.Explain(err)
+	}
+	defer rows.Close()
+	siteOf := map[string]int64{}
+	for rows.Next() {
+		var version, content string
+		var siteID, number int64
+		if err := rows.Scan(&version, &siteID, &number, &content); err != nil {
+			return checked, problems, s.db.Explain(err)
+		}
+		checked++
+		siteOf[version] = siteID
+		if hash := sha256.Sum256([]byte(content)); hex.EncodeToString(hash[:]) != version {
+			problems = append(problems, fmt.Sprintf("The notice version %s (number %d of the site with the number %d) was changed: its content has another SHA-256.", version, number, siteID))
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return checked, problems, s.db.Explain(err)
+	}
+	for version, siteID := range named {
+		if siteOf[version] != siteID {
+			problems = append(problems, fmt.Sprintf("The notice version %s, which records of the site with the number %d name, is gone.", version, siteID))
+		}
+	}
+	sites, err := s.List(ctx)
+	if err != nil {
+		return checked, problems, err
+	}
+	for i := range sites {
+		if v := sites[i].Version; v != "" && siteOf[v] != sites[i].ID {
+			problems = append(problems, fmt.Sprintf("The notice version %s, which is in force on the site %s, is gone.", v, sites[i].Key))
+		}
+	}
+	sort.Strings(problems)
+	return checked, problems, nil
 }

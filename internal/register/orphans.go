@@ -1,0 +1,64 @@
+package register
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// orphans finds what no log speaks for: a log whose row was removed leaves
+// records and tiles behind, and a site without its register.
+func (r *Register) orphans(ctx context.Context, c *check) error {
+	for _, q := range []struct{ table, message string }{
+		{"record", "Records of the site with the number %d are there, but its log is gone."},
+		{"tile", "Tiles of the site with the number %d are there, but its log is gone."},
+	} {
+		for at := int64(-1 << 62); ; {
+			// One step in the index for each site, however many rows it has.
+			var next sql.NullInt64
+			if err := r.db.Read().QueryRowContext(ctx, "select min(site_id) from "+q.table+" where site_id > $1", at).Scan(&next); err != nil {
+				return err
+			}
+			if !next.Valid {
+				break
+			}
+			at = next.Int64
+			var logs int
+			if err := r.db.Read().QueryRowContext(ctx, "select count(*) from log where site_id = $1", at).Scan(&logs); err != nil {
+				return err
+			}
+			if logs == 0 {
+				c.found(Finding{Index: -1, Level: -1, Tile: -1, Message: fmt.Sprintf(q.message, at)})
+			}
+		}
+	}
+	for _, q := range []struct{ query, message string }{
+		{"select site from site where id not in (select site_id from log) order by id", "The site %s has no log: its register is gone."},
+		{"select origin from log where site_id not in (select id from site) order by site_id", "The log %s belongs to no site: the site is gone."},
+	} {
+		names, err := r.names(ctx, q.query)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			c.found(Finding{Index: -1, Level: -1, Tile: -1, Message: fmt.Sprintf(q.message, name)})
+		}
+	}
+	return nil
+}
+
+func (r *Register) names(ctx context.Context, query string) (names []string, err error) {
+	rows, err := r.db.Read().QueryContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		names = append(names, name)
+	}
+	return names, rows.Err()
+}
