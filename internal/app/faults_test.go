@@ -102,7 +102,7 @@ exec "$1" serve --data "$2/d" --listen 127.0.0.1:$4`
 			}
 			continue
 		}
-		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(text, "disk") {
+		if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !strings.Contains(text, "nothing was recorded") {
 			t.Fatalf("on a full disk: %d %s", status, text)
 		}
 		break

@@ -36,7 +36,7 @@ func TestFullDisk(t *testing.T) {
 		before := f.records()
 		got := f.post(f.decision())
 		if full = got.status != 201; full {
-			got.wantProblem(t, 503, "full")
+			got.wantProblem(t, 503, "nothing was recorded")
 			if f.records() != before {
 				t.Error("a decision that was refused is recorded")
 			}

@@ -88,7 +88,7 @@ func New(d Deps) http.Handler {
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
-		{"GET /readyz", p.ready, problem},
+		{"GET /readyz", p.ready, web.Problem},
 		{"GET /metrics", p.metrics, problem},
 	})
 	return mux
@@ -102,7 +102,18 @@ type route struct {
 	fail    func(http.ResponseWriter, *http.Request, error)
 }
 
-func problem(w http.ResponseWriter, r *http.Request, err error) { web.Problem(w, r, err) }
+func problem(w http.ResponseWriter, r *http.Request, err error) {
+	web.ProblemSaying(w, r, err, visitorSentence(err))
+}
+
+// visitorSentence keeps what only the operator can mend (where the database is,
+// which disk is full) out of answers to strangers; it stands in the log.
+func visitorSentence(err error) string {
+	if e, ok := errors.AsType[*fault.Error](err); ok && e.Kind == fault.Unavailable && e.Err != nil {
+		return "The register cannot be written or read just now, so nothing was recorded. Send the same request again in a few seconds."
+	}
+	return fault.Message(err)
+}
 
 // mount registers the routes and, for each path, the answer to other methods:
 // the mux's own answers are not problem+json.

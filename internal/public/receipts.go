@@ -232,13 +232,13 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, text []byte) 
 // problem that the other addresses give.
 func errorPage(w http.ResponseWriter, r *http.Request, err error) {
 	if !strings.Contains(r.Header.Get("Accept"), "text/html") {
-		web.Problem(w, r, err)
+		problem(w, r, err)
 		return
 	}
 	status := web.Status(err)
 	web.Log(r, status, err)
 	var b bytes.Buffer
-	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This record cannot be shown", Failure: fault.Message(err)}) != nil {
+	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This record cannot be shown", Failure: visitorSentence(err)}) != nil {
 		web.Problem(w, r, err)
 		return
 	}

@@ -197,10 +197,14 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Hosts: []string{"x.example; script-src *"}}}
 		}, "not usable"},
 		"a script address as a policy": {func(n *Notice) { n.Controller.PolicyURL = "javascript:alert(1)" }, "starts with https://"},
-		"pale text":                    {func(n *Notice) { n.Layout.Light.Text = "#dddddd" }, "contrast"},
-		"no refusal":                   {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
-		"a language without texts":     {func(n *Notice) { n.Languages = append(n.Languages, "de") }, "texts"},
-		"a choice kept for ten years":  {func(n *Notice) { n.ChoiceDays = 3650 }, "between 1 and 390"},
+		"everybody below .com": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "necessary", Hosts: []string{"*.com"}}}
+		}, "everybody"},
+		"a NUL in a text":             {func(n *Notice) { t := n.Texts["en"]; t.Title = "Choose\x00"; n.Texts["en"] = t }, "control character"},
+		"pale text":                   {func(n *Notice) { n.Layout.Light.Text = "#dddddd" }, "contrast"},
+		"no refusal":                  {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
+		"a language without texts":    {func(n *Notice) { n.Languages = append(n.Languages, "de") }, "texts"},
+		"a choice kept for ten years": {func(n *Notice) { n.ChoiceDays = 3650 }, "between 1 and 390"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := DefaultNotice("k", "Shop")

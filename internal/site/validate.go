@@ -7,11 +7,13 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"assent/internal/fault"
 
 	"github.com/gowebpki/jcs"
+	"golang.org/x/net/publicsuffix"
 )
 
 // CategoryKeys are the categories of the field, in the order they are shown.
@@ -129,6 +131,9 @@ func (s *Service) validate() error {
 		}
 	}
 	for _, h := range s.Hosts {
+		if suffix, icann := publicsuffix.PublicSuffix(strings.TrimPrefix(h, "*.")); icann && suffix == strings.TrimPrefix(h, "*.") {
+			return wrong("The host %q of %s would stand for everybody below it. Name the vendor's own domain.", h, s.Key)
+		}
 		if _, err := netip.ParseAddrPort(h); err == nil {
 			continue
 		}
@@ -168,6 +173,9 @@ func (n *Notice) checkTexts() error {
 		for name, text := range t.all() {
 			if strings.TrimSpace(text) == "" {
 				return wrong("The text %s in %s is empty. Visitors need it.", name, language)
+			}
+			if strings.ContainsFunc(text, isControl) {
+				return wrong("The text %s in %s has a control character. Type it again instead of pasting it.", name, language)
 			}
 			if utf8.RuneCountInString(text) > maxText {
 				return wrong("The text %s in %s is longer than %d characters.", name, language, maxText)
@@ -218,6 +226,9 @@ func (l Layout) validate() error {
 	}
 	return nil
 }
+
+// isControl is true for characters that have no place in a text.
+func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }
 
 func checkURL(what, address string) error {
 	if address == "" {

@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"assent/internal/fault"
 )
@@ -53,6 +56,11 @@ type problem struct {
 // Problem writes err as application/problem+json (RFC 9457) and logs it when
 // it is ours: never a body, an address or an ID of a person.
 func Problem(w http.ResponseWriter, r *http.Request, err error) {
+	ProblemSaying(w, r, err, fault.Message(err))
+}
+
+// ProblemSaying is Problem with another sentence than the error's own.
+func ProblemSaying(w http.ResponseWriter, r *http.Request, err error, detail string) {
 	status := Status(err)
 	Log(r, status, err)
 	h := w.Header()
@@ -61,17 +69,33 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
-	body, _ := json.Marshal(problem{"about:blank", http.StatusText(status), status, fault.Message(err)})
+	body, _ := json.Marshal(problem{"about:blank", http.StatusText(status), status, detail})
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	w.Write(body)
 }
 
 // Log writes one line for a failure that is the server's; the pattern of the
-// route stands for the path, which can hold an ID.
+// route stands for the path, which can hold an ID. While a route goes on failing
+// (a database that is away), there is one line a second, which counts the rest.
 func Log(r *http.Request, status int, err error) {
 	if status < 500 {
 		return
 	}
-	slog.Error("request failed", "method", r.Method, "route", r.Pattern, "status", status, "error", err)
+	known, _ := failures.LoadOrStore(r.Pattern, new(failure))
+	f := known.(*failure)
+	now := time.Now().Unix()
+	if last := f.second.Load(); last == now || !f.second.CompareAndSwap(last, now) {
+		f.unsaid.Add(1)
+		return
+	}
+	slog.Error("request failed", "method", r.Method, "route", r.Pattern, "status", status, "error", err, "more_like_it", f.unsaid.Swap(0))
+}
+
+// failures holds one failure for each pattern of the program's routes.
+var failures sync.Map
+
+type failure struct {
+	second atomic.Int64 // Unix time of the last line
+	unsaid atomic.Int64 // failures since then
 }
