@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/receipt"
 
@@ -26,7 +27,11 @@ type openLog struct {
 	refused    error // why nothing may be appended
 }
 
-// batch is one transaction.
+// batch is one transaction. It has two ways. Nearly always the logs are as this
+// process left them and no record is a repeat: then it writes at once, and the
+// writing itself tells whether that was right (trust on SQLite, state on
+// PostgreSQL). Where it was not, nothing is stored, and the batch starts again
+// by reading everything first (run).
 type batch struct {
 	writer  *writer
 	ctx     context.Context
@@ -40,13 +45,73 @@ func (b *batch) run(tx *sql.Tx) error {
 	if err := b.openLogs(tx); err != nil {
 		return err
 	}
-	if err := b.sort(tx); err != nil || len(b.fresh) == 0 {
+	stored, err := b.writer.sql.repeats(b.ctx, tx, b.calls)
+	if err != nil {
 		return err
 	}
-	if err := b.writer.sql.insert(b.ctx, tx, b.fresh); err != nil {
+	b.writer.wary = len(stored) > 0
+	return b.write(tx, stored)
+}
+
+// trust writes with what is in memory. A record that is stored already is not
+// inserted again, which the count of rows tells.
+func (b *batch) trust(tx *sql.Tx) error { return b.write(tx, nil) }
+
+func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
+	if b.sort(stored); len(b.fresh) == 0 {
+		return nil
+	}
+	if n, err := b.writer.sql.insert(b.ctx, tx, b.fresh); err != nil {
+		return err
+	} else if n != int64(len(b.fresh)) {
+		return errRepeated
+	}
+	grown, err := b.grow()
+	if err != nil {
 		return err
 	}
-	return b.grow(tx)
+	for _, g := range grown {
+		if err := b.writer.sql.putTiles(b.ctx, tx, g.log.siteID, g.tiles); err != nil {
+			return err
+		}
+		if err := b.writer.sql.swapLog(b.ctx, tx, g); err != nil {
+			return err
+		}
+	}
+	b.keep(grown)
+	return nil
+}
+
+// state does all of it in one statement, which is a transaction of its own: one
+// round trip instead of seven. A repeat violates the unique index on the IDs.
+func (b *batch) state() error {
+	if b.sort(nil); len(b.fresh) == 0 {
+		return nil
+	}
+	grown, err := b.grow()
+	if err != nil {
+		return err
+	}
+	if err := b.writer.sql.state(b.ctx, grown[0], b.fresh); err != nil {
+		return err
+	}
+	b.keep(grown)
+	return nil
+}
+
+// remembers tells whether the batch's logs are in memory, as the last
+// transaction left them. On PostgreSQL it has to be one log: the rows of several
+// are locked in order, before anything is written (see openLogs).
+func (b *batch) remembers() bool {
+	b.logs = make(map[int64]*openLog, 1)
+	for _, c := range b.calls {
+		log := b.writer.logs[c.entry.SiteID]
+		if log == nil || log.refused != nil {
+			return false
+		}
+		b.logs[log.siteID] = log
+	}
+	return len(b.logs) == 1 || b.writer.db.Engine == db.SQLite
 }
 
 // openLogs reads the rows of the batch's logs, in the order of their site IDs
@@ -130,12 +195,8 @@ func (b *batch) load(tx *sql.Tx, l *openLog) error {
 }
 
 // sort answers the calls that need no insertion and gives the others their
-// places.
-func (b *batch) sort(tx *sql.Tx) error {
-	stored, err := b.writer.sql.repeats(b.ctx, tx, b.calls)
-	if err != nil {
-		return err
-	}
+// places. Stored are the records that the database has with the calls' IDs.
+func (b *batch) sort(stored map[uuid.UUID]Stored) {
 	if stored == nil {
 		stored = make(map[uuid.UUID]Stored, len(b.calls))
 	}
@@ -163,15 +224,20 @@ func (b *batch) sort(tx *sql.Tx) error {
 			b.fresh = append(b.fresh, c)
 		}
 	}
-	return nil
 }
 
-// grow extends the trees over the inserted records, signs them, and swaps each
-// log's row against what was read at the start.
-func (b *batch) grow(tx *sql.Tx) error {
+// grown is a log with its tree as it is after the batch.
+type grown struct {
+	log        *openLog // as it is before
+	tiles      []tile
+	checkpoint []byte
+}
+
+// grow extends the trees over the new records, and signs them.
+func (b *batch) grow() (list []grown, err error) {
 	for _, c := range b.fresh {
 		if err := b.logs[c.entry.SiteID].edge.append(c.commitment, c.leaf); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for _, l := range b.logs {
@@ -180,19 +246,21 @@ func (b *batch) grow(tx *sql.Tx) error {
 		}
 		root, err := l.edge.root()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.key)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if err := b.writer.sql.putTiles(b.ctx, tx, l.siteID, l.edge.changed()); err != nil {
-			return err
-		}
-		if err := b.writer.sql.swapLog(b.ctx, tx, l, l.edge.size, checkpoint); err != nil {
-			return err
-		}
-		l.size, l.checkpoint = l.edge.size, checkpoint // dropped again when the transaction fails
+		list = append(list, grown{l, l.edge.changed(), checkpoint})
 	}
-	return nil
+	return list, nil
+}
+
+// keep makes the logs in memory what was written. They are dropped again when
+// the transaction fails.
+func (b *batch) keep(list []grown) {
+	for _, g := range list {
+		g.log.size, g.log.checkpoint = g.log.edge.size, g.checkpoint
+	}
 }

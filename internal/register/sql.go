@@ -24,11 +24,25 @@ const (
 	tileQuery = "select data from tile where site_id = $1 and level = $2 and n = $3"
 	putTile   = `insert into tile (site_id, level, n, data) values ($1, $2, $3, $4)
 		on conflict (site_id, level, n) do update set data = excluded.data`
-	// rows affected: 0 when another process grew the log since it was read
-	swapLog = "update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4"
+	// rows affected: 0 when another process grew or renamed the log since it was
+	// read. The checkpoint holds the origin, the size and the root.
+	swapLog = "update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5"
 
 	repeatColumns = "select record_id, site_id, idx, time, consent_id, payload from record where record_id "
 	insertColumns = "insert into record (site_id, idx, time, record_id, consent_id, salt, payload) "
+	insertOnce    = " on conflict (record_id) do nothing"
+
+	// A whole batch of one log. Records and tiles hang on the swap: where it finds
+	// another checkpoint, nothing at all is written. The rows affected are the
+	// records'.
+	stateQuery = `with swapped as (
+			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5 returning site_id
+		), tiles as (
+			insert into tile (site_id, level, n, data)
+			select site_id, t.* from swapped, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as t
+			on conflict (site_id, level, n) do update set data = excluded.data
+		) ` + insertColumns + `select site_id, r.* from swapped, unnest($9::bigint[], $10::bigint[],
+			$11::bytea[], $12::bytea[], $13::bytea[], $14::text[]) as r`
 )
 
 // The largest statements on SQLite that look for or insert several records;
@@ -113,8 +127,8 @@ func (s *statements) tile(ctx context.Context, tx *sql.Tx, siteID, level, n int6
 	return data, s.one(ctx, tx, tileQuery, []any{siteID, level, n}, &data)
 }
 
-func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, l *openLog, size int64, checkpoint []byte) error {
-	result, err := s.exec(ctx, tx, swapLog, size, checkpoint, l.siteID, l.size)
+func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, g grown) error {
+	result, err := s.exec(ctx, tx, swapLog, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint)
 	if err != nil {
 		return err
 	}
@@ -124,12 +138,24 @@ func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, l *openLog, size i
 	return nil
 }
 
+// state stores a batch of one log, or nothing, in one statement of PostgreSQL.
+func (s *statements) state(ctx context.Context, g grown, calls []*call) error {
+	levels, numbers, data := tileArrays(g.tiles)
+	r := recordArrays(calls)
+	result, err := s.db.Writer().ExecContext(ctx, stateQuery, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
+		levels, numbers, data, r.indexes, r.times, r.records, r.consents, r.salts, r.payloads)
+	if err != nil {
+		return s.db.Explain(err)
+	}
+	if n, err := result.RowsAffected(); err != nil || n != int64(len(calls)) {
+		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
+	}
+	return nil
+}
+
 func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, tiles []tile) error {
 	if s.db.Engine == db.Postgres {
-		levels, numbers, data := make([]int64, len(tiles)), make([]int64, len(tiles)), make([][]byte, len(tiles))
-		for i, t := range tiles {
-			levels[i], numbers[i], data[i] = t.level, t.n, t.data
-		}
+		levels, numbers, data := tileArrays(tiles)
 		_, err := tx.ExecContext(ctx, `insert into tile (site_id, level, n, data)
 			select $1, * from unnest($2::bigint[], $3::bigint[], $4::bytea[])
 			on conflict (site_id, level, n) do update set data = excluded.data`, siteID, levels, numbers, data)
@@ -141,6 +167,13 @@ func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, til
 		}
 	}
 	return nil
+}
+
+func tileArrays(tiles []tile) (levels, numbers []int64, data [][]byte) {
+	for _, t := range tiles {
+		levels, numbers, data = append(levels, t.level), append(numbers, t.n), append(data, t.data)
+	}
+	return levels, numbers, data
 }
 
 // repeats finds the records whose IDs are stored already; nil when there are
@@ -205,7 +238,9 @@ func scanStored(row interface{ Scan(...any) error }) (s Stored, err error) {
 	return s, nil
 }
 
-func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) error {
+// insert leaves out the records whose IDs are stored, and returns how many it
+// stored.
+func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) (count int64, err error) {
 	if s.db.Engine == db.Postgres {
 		return insertArrays(ctx, tx, calls)
 	}
@@ -216,28 +251,51 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) erro
 		for _, c := range calls[:n] {
 			args = append(args, c.entry.SiteID, c.index, c.millis, c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:], string(c.entry.Payload))
 		}
-		if _, err := s.exec(ctx, tx, insertQuery(n), args...); err != nil {
-			return err
+		result, err := s.exec(ctx, tx, insertQuery(n), args...)
+		if err != nil {
+			return 0, err
 		}
+		affected, err := result.RowsAffected()
+		if err != nil {
+			return 0, err
+		}
+		count += affected
 		calls = calls[n:]
 	}
-	return nil
+	return count, nil
 }
 
 // insertArrays sends all rows in one statement with one plan.
-func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) error {
-	n := len(calls)
-	sites, indexes, times := make([]int64, n), make([]int64, n), make([]int64, n)
-	records, consents, salts := make([][]byte, n), make([][]byte, n), make([][]byte, n)
-	payloads := make([]string, n)
+func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) (int64, error) {
+	sites := make([]int64, len(calls))
 	for i, c := range calls {
-		sites[i], indexes[i], times[i] = c.entry.SiteID, c.index, c.millis
-		records[i], consents[i], salts[i] = c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:]
-		payloads[i] = string(c.entry.Payload)
+		sites[i] = c.entry.SiteID
 	}
-	_, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[], $3::bigint[],
-		$4::bytea[], $5::bytea[], $6::bytea[], $7::text[])`, sites, indexes, times, records, consents, salts, payloads)
-	return err
+	r := recordArrays(calls)
+	result, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[], $3::bigint[],
+		$4::bytea[], $5::bytea[], $6::bytea[], $7::text[])`+insertOnce, sites, r.indexes, r.times, r.records, r.consents, r.salts, r.payloads)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// arrays are records, column by column.
+type arrays struct {
+	indexes, times           []int64
+	records, consents, salts [][]byte
+	payloads                 []string
+}
+
+func recordArrays(calls []*call) arrays {
+	n := len(calls)
+	a := arrays{make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([]string, n)}
+	for i, c := range calls {
+		a.indexes[i], a.times[i] = c.index, c.millis
+		a.records[i], a.consents[i], a.salts[i] = c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:]
+		a.payloads[i] = string(c.entry.Payload)
+	}
+	return a
 }
 
 // chunk is the largest prepared statement for n rows.
@@ -259,7 +317,7 @@ var repeatsQueries, insertQueries = func() (repeats, inserts map[int]string) {
 			rows = append(rows, fmt.Sprintf("($%d, $%d, $%d, $%d, $%d, $%d, $%d)", at+1, at+2, at+3, at+4, at+5, at+6, at+7))
 		}
 		repeats[n] = repeatColumns + "in (" + strings.Join(ids, ", ") + ")"
-		inserts[n] = insertColumns + "values " + strings.Join(rows, ", ")
+		inserts[n] = insertColumns + "values " + strings.Join(rows, ", ") + insertOnce
 	}
 	return repeats, inserts
 }()

@@ -17,6 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/mod/sumdb/tlog"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // batchTime bounds one transaction on PostgreSQL, so that a server which hangs
@@ -32,6 +34,8 @@ var (
 	errDamaged = errors.New("register: damaged")
 	// errMoved means that a log's row was not what the transaction had read.
 	errMoved = errors.New("register: the log was changed by another process at the same time")
+	// errRepeated means that a record of a trusting batch is stored already.
+	errRepeated = errors.New("register: a record is stored already")
 )
 
 // call is an entry and the caller who waits for it. What needs no order is
@@ -82,6 +86,7 @@ type writer struct {
 	// Owned by run's goroutine.
 	sql  statements
 	logs map[int64]*openLog
+	wary bool // the last batch held a repeat, so the next one probably does too
 }
 
 func newWriter(c Config) *writer {
@@ -139,7 +144,7 @@ func (w *writer) write(calls []*call) {
 		return
 	}
 	answers, err := w.attempt(waiting)
-	for try := 1; err != nil && try < 3 && w.again(err); try++ {
+	for try := 1; err != nil && try < 4 && w.again(err); try++ {
 		answers, err = w.attempt(waiting)
 	}
 	for i, c := range waiting {
@@ -159,7 +164,7 @@ func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
 			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("register: panic: %v", p)
 		}
-		if err != nil {
+		if err != nil && !errors.Is(err, errRepeated) { // found before any edge grew
 			clear(w.logs)
 		}
 	}()
@@ -173,17 +178,30 @@ func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
 		return nil, w.db.Explain(err)
 	}
 	b := &batch{writer: w, ctx: ctx, calls: calls, answers: make([]outcome, len(calls))}
-	if err := w.db.Write(ctx, b.run); err != nil {
+	switch {
+	case w.wary || !b.remembers():
+		err = w.db.Write(ctx, b.run)
+	case w.db.Engine == db.Postgres:
+		err = b.state()
+	default:
+		err = w.db.Write(ctx, b.trust)
+	}
+	if err != nil {
+		w.wary = errors.Is(err, errRepeated)
 		return nil, err
 	}
 	return b.answers, nil
 }
 
 // again tells whether a failed transaction may be tried once more at once:
-// another process was faster, or a connection was lost. A record that was
-// committed all the same is then found as a repeat.
+// it trusted what was not so any more, another process was faster, or a
+// connection was lost. A record that was committed all the same is then found
+// as a repeat.
 func (w *writer) again(err error) bool {
-	if errors.Is(err, errMoved) {
+	if errors.Is(err, errMoved) || errors.Is(err, errRepeated) {
+		return true
+	}
+	if lite, ok := errors.AsType[*sqlite.Error](err); ok && lite.Code()&0xff == sqlite3.SQLITE_CONSTRAINT {
 		return true
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
