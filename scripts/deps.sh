@@ -7,7 +7,6 @@ packages=()
 command -v chromium >/dev/null || packages+=(chromium)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
 id postgres >/dev/null 2>&1 || packages+=(postgresql)
-command -v nginx >/dev/null || true
 
 if [ ${#packages[@]} -gt 0 ]; then
   as_root=()
