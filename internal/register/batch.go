@@ -77,6 +77,9 @@ func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 		if err := b.writer.sql.swapLog(b.ctx, tx, g); err != nil {
 			return err
 		}
+		if err := b.writer.sql.enter(b.ctx, tx, g); err != nil {
+			return err
+		}
 	}
 	b.keep(grown)
 	return nil
@@ -100,8 +103,9 @@ func (b *batch) state() error {
 }
 
 // remembers tells whether the batch's logs are in memory, as the last
-// transaction left them. On PostgreSQL it has to be one log: the rows of several
-// are locked in order, before anything is written (see openLogs).
+// transaction left them. On PostgreSQL it has to be one log, because the rows of
+// several are locked in order before anything is written (see openLogs), and a
+// batch that cannot fill a run.
 func (b *batch) remembers() bool {
 	b.logs = make(map[int64]*openLog, 1)
 	for _, c := range b.calls {
@@ -111,7 +115,15 @@ func (b *batch) remembers() bool {
 		}
 		b.logs[log.siteID] = log
 	}
-	return len(b.logs) == 1 || b.writer.db.Engine == db.SQLite
+	if b.writer.db.Engine == db.SQLite {
+		return true
+	}
+	for _, log := range b.logs {
+		if (log.size+int64(len(b.calls)))>>runBits != log.size>>runBits {
+			return false
+		}
+	}
+	return len(b.logs) == 1
 }
 
 // openLogs reads the rows of the batch's logs, in the order of their site IDs
@@ -231,6 +243,11 @@ type grown struct {
 	log        *openLog // as it is before
 	tiles      []tile
 	checkpoint []byte
+}
+
+// runs are the records, from and up to, whose consent IDs are now to be entered.
+func (g grown) runs() (from, to int64) {
+	return g.log.size >> runBits << runBits, g.log.edge.size >> runBits << runBits
 }
 
 // grow extends the trees over the new records, and signs them.

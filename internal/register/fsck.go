@@ -121,6 +121,8 @@ type check struct {
 	roots []tlog.Hash // of every full chunk of 256 leaves
 	rest  []tlog.Hash // leaves after them
 
+	places []atomic.Uint64 // by stretch: sum of placeSum over its records that are in full runs
+
 	versions sync.Map // notice versions that records name
 
 	records atomic.Int64
@@ -203,18 +205,70 @@ func (c *check) log(ctx context.Context) error {
 func (c *check) full(ctx context.Context) error {
 	count := c.size >> tileHeight
 	c.roots = make([]tlog.Hash, count)
+	c.places = make([]atomic.Uint64, c.size>>stretchBits+1)
+	err := onEveryCore(count, func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
+	if err != nil {
+		return err
+	}
+	return onEveryCore(int64(len(c.places)), func(n int64) error { return c.stretch(ctx, n) })
+}
+
+// onEveryCore calls do with 0 up to count, each core with a part of them in
+// order, until there is an error.
+func onEveryCore(count int64, do func(n int64) error) error {
 	workers := int64(min(runtime.GOMAXPROCS(0), 4))
 	errs := make([]error, workers)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
 			for n := w * count / workers; n < (w+1)*count/workers && errs[w] == nil; n++ {
-				errs[w] = c.chunk(ctx, c.r.db.Read(), n)
+				errs[w] = do(n)
 			}
 		})
 	}
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// placeSum mixes what a row of consent_place says; sums of it are equal only
+// for the same rows, whatever their order. The constants are odd and random.
+func placeSum(index int64, prefix []byte) uint64 {
+	var four [prefixSize]byte
+	copy(four[:], prefix)
+	x := uint64(index)*0x9e6f1c3b7a54d2e1 ^ uint64(binary.BigEndian.Uint32(four[:]))<<31
+	x ^= x >> 32
+	x *= 0xd1b54a32d192ed03
+	return x ^ x>>29
+}
+
+// stretch holds the places of consent IDs against the records. A wrong one makes
+// a search by consent ID miss a record; it never makes it find a wrong one.
+func (c *check) stretch(ctx context.Context, n int64) error {
+	rows, err := c.r.db.Read().QueryContext(ctx, "select prefix, idx from consent_place where site_id = $1 and stretch = $2 and idx < $3",
+		c.site, n, c.size>>runBits<<runBits)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var sum uint64
+	for rows.Next() {
+		var prefix sql.RawBytes
+		var index int64
+		if err := rows.Scan(&prefix, &index); err != nil {
+			return err
+		}
+		if sum += placeSum(index, prefix); len(prefix) != prefixSize {
+			sum++
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if sum != c.places[n].Load() {
+		c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
+			n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
+	}
+	return nil
 }
 
 // row is a record as it is stored.
@@ -248,6 +302,9 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		}
 		c.records.Add(1)
 		c.columns(r)
+		if r.index < c.size>>runBits<<runBits && len(r.consent) >= prefixSize {
+			c.places[r.index>>stretchBits].Add(placeSum(r.index, r.consent[:prefixSize]))
+		}
 		leaves[next] = c.leaf(r, slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
 		next++
 	}

@@ -55,16 +55,12 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 		return nil, err
 	}
 	c.add("idx < $%d", q.Before)
-	query := storedColumns
+	query := storedColumns + c.where()
 	if q.ConsentID != uuid.Nil {
-		newest := "(select size >> 14 from log where site_id = $1)"
-		query = "with recursive stretch (n) as (select " + newest + " union all select n - 1 from stretch where n > 0) " +
-			storedSelect + "from stretch cross join record "
-		c.list = append(c.list, "idx >> 14 = n") // as record_by_consent is built
-		c.add("consent_id = $%d", q.ConsentID[:])
+		query = c.byConsent(q.ConsentID)
 	}
 	c.args = append(c.args, min(q.Limit, 1000))
-	rows, err := r.db.Read().QueryContext(ctx, query+c.where()+fmt.Sprintf(" order by idx desc limit $%d", len(c.args)), c.args...)
+	rows, err := r.db.Read().QueryContext(ctx, query+fmt.Sprintf(" order by idx desc limit $%d", len(c.args)), c.args...)
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
@@ -92,6 +88,20 @@ func (c *conditions) add(format string, arg any) {
 }
 
 func (c *conditions) where() string { return "where " + strings.Join(c.list, " and ") }
+
+// byConsent selects the records of a visitor: those that consent_place knows, by
+// its stretches, and those after them by looking.
+func (c *conditions) byConsent(id uuid.UUID) string {
+	c.add("consent_id = $%d", id[:])
+	each := storedColumns + c.where()
+	c.args = append(c.args, id[:prefixSize])
+	return fmt.Sprintf(`with recursive stretch (n) as (
+			select size >> %[1]d from log where site_id = $1 union all select n - 1 from stretch where n > 0
+		) %[2]s and idx in (
+			select place.idx from stretch cross join consent_place place
+			where place.site_id = $1 and place.stretch = n and place.prefix = $%[3]d and place.idx < (select size >> %[4]d << %[4]d from log where site_id = $1)
+		) union all %[2]s and idx >= (select size >> %[4]d << %[4]d from log where site_id = $1)`, stretchBits, each, len(c.args), runBits)
+}
 
 // conditions restrict to a site and a span of time; found is false when nothing
 // is in the span. The first and last index of the span come from the index on

@@ -28,6 +28,11 @@ const (
 	// read. The checkpoint holds the origin, the size and the root.
 	swapLog = "update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5"
 
+	// Consent IDs are entered in their table a run at a time, when it is full.
+	enterRun = `insert into consent_place (site_id, stretch, prefix, idx)
+		select site_id, idx >> 14, substr(consent_id, 1, 4), idx from record
+		where site_id = $1 and idx >= $2 and idx < $3 order by 2, 3, 4`
+
 	repeatColumns = "select record_id, site_id, idx, time, consent_id, payload from record where record_id "
 	insertColumns = "insert into record (site_id, idx, time, record_id, consent_id, salt, payload) "
 	insertOnce    = " on conflict (record_id) do nothing"
@@ -49,13 +54,21 @@ const (
 // every power of two below is there too.
 const widest = 64
 
+// Shape of consent_place: a run is entered at once, and a search by consent ID
+// looks into each stretch, and through the records that are in no run yet.
+const (
+	runBits     = 10
+	stretchBits = 14
+	prefixSize  = 4
+)
+
 func statementsFor(d *db.DB) statements { return statements{db: d} }
 
 func (s *statements) prepare(ctx context.Context) error {
 	if s.db.Engine != db.SQLite || s.prepared != nil {
 		return nil
 	}
-	list := []string{logQuery, tileQuery, putTile, swapLog}
+	list := []string{logQuery, tileQuery, putTile, swapLog, enterRun}
 	for n := 1; n <= widest; n *= 2 {
 		list = append(list, repeatsQuery(n), insertQuery(n))
 	}
@@ -136,6 +149,16 @@ func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, g grown) error {
 		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
 	}
 	return nil
+}
+
+// enter adds the consent IDs of the runs that the log filled.
+func (s *statements) enter(ctx context.Context, tx *sql.Tx, g grown) error {
+	from, to := g.runs()
+	if from == to {
+		return nil
+	}
+	_, err := s.exec(ctx, tx, enterRun, g.log.siteID, from, to)
+	return err
 }
 
 // state stores a batch of one log, or nothing, in one statement of PostgreSQL.

@@ -1,7 +1,7 @@
-CREATE INDEX record_by_consent ON public.record USING btree (site_id, ((idx >> 14)), consent_id)
 CREATE INDEX record_by_time ON public.record USING btree (site_id, "time", idx)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
+CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
@@ -30,6 +30,10 @@ bundle.etag text not null
 bundle.gzip bytea not null
 bundle.plain bytea not null
 bundle.version text not null
+consent_place.idx bigint not null
+consent_place.prefix bytea not null
+consent_place.site_id bigint not null
+consent_place.stretch bigint not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null

@@ -15,6 +15,13 @@ CREATE TABLE bundle (
   gzip    blob not null,
   primary key (version)
 )
+CREATE TABLE consent_place (
+  site_id bigint not null,
+  stretch bigint not null,                  -- idx >> 14: entering stays in one small part, a search looks into each
+  prefix  blob not null,                    -- first 4 bytes of the consent ID; the record has the rest
+  idx     bigint not null,
+  primary key (site_id, stretch, prefix, idx)
+) without rowid
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
@@ -48,7 +55,6 @@ CREATE TABLE record (
   payload    text not null,                 -- canonical JSON of the consent record
   primary key (site_id, idx)
 )
-CREATE INDEX record_by_consent on record (site_id, (idx >> 14), consent_id)
 CREATE UNIQUE INDEX record_by_id on record (record_id)
 CREATE INDEX record_by_time on record (site_id, time, idx)
 CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
