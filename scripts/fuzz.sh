@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
-# Runs every fuzz target for the given time (default 20s).
+# Runs every fuzz target of the module, each for the given time (default 20s).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 time=${1:-20s}
-grep -rln --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u | while read -r dir; do
-  for target in $(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' "$dir" --exclude-dir='*/*' | sed 's/^func //' | sort -u); do
-    if grep -qE "^func $target\(" "$dir"/*_test.go; then
-      echo "== $dir $target"
-      go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "$dir"
-    fi
+git ls-files -co --exclude-standard '*_test.go' | xargs grep -oE '^func Fuzz[A-Za-z0-9_]+' | sort -u |
+  while IFS=: read -r file target; do
+    target=${target#func }
+    echo "== ${file%/*} $target"
+    go test -run '^$' -fuzz "^$target\$" -fuzztime "$time" "./${file%/*}" </dev/null
   done
-done

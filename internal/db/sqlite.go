@@ -117,7 +117,7 @@ func explainSQLite(err error, path string) string {
 	case sqlite3.SQLITE_CANTOPEN:
 		return "The database " + path + " cannot be opened. Check that the directory exists and that this user may read and write it."
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return "The database " + path + " is damaged or not a database. Stop the server, keep a copy, and restore the last backup; assent fsck says which records are affected."
+		return "The database " + path + " is damaged or not a database. Stop the server, keep a copy, and restore the last backup."
 	case sqlite3.SQLITE_IOERR:
 		return "The disk that holds " + dir + " returned an error. Nothing was recorded; check the disk (dmesg, smartctl) before going on."
 	}
