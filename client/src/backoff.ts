@@ -2,7 +2,7 @@
 
 /** What to do with an answer: the entry is done, or it is tried again later. */
 export function settled(status: number): boolean {
-  return (status >= 200 && status < 300) || (status >= 400 && status < 500 && status !== 408 && status !== 429);
+  return /^(2|4(?!08|29))/.test(String(status));
 }
 
 const FIRST = 2_000;
@@ -25,7 +25,7 @@ export interface Entry {
 export function parseEntry(text: string | null): Entry | null {
   try {
     const { body, tries, next } = JSON.parse(text ?? "") as Record<keyof Entry, unknown>;
-    if (typeof body !== "string" || !Number.isInteger(tries) || !Number.isInteger(next)) return null;
+    if (typeof body !== "string" || !Number.isInteger((tries as number) + (next as number))) return null;
     return { body, tries: Math.max(0, tries as number), next: next as number };
   } catch {
     return null;

@@ -14,10 +14,8 @@ export const MAX_LENGTH = 3800;
 /** Later than year 5000; a time beyond it is nonsense. */
 const MAX_TIME = 1e14;
 
-const ACTIONS: readonly Action[] = ["accept_all", "accept_necessary", "save", "withdraw", "signal"];
-const UUID = /^[0-9a-f]{32}$/;
-const SCOPE = /^[0-9a-f]{16}$/;
-const TIME = /^[1-9a-z][0-9a-z]{0,9}$/;
+const FORMAT =
+  /^1\.([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9a-f]{16})\.([1-9a-z][0-9a-z]{0,9})\.(accept_all|accept_necessary|save|withdraw|signal)\.([^.]*)\.([^.]*)$/;
 const KEY = /^[a-z0-9][a-z0-9-]{0,62}$/;
 
 /** One cookie per site, so that two sites under one domain do not meet. */
@@ -40,21 +38,19 @@ export function encode(choice: Choice): string {
 
 /** Reads what a stranger may have written; anything but the exact format is null. */
 export function decode(text: string, limit = MAX_LENGTH): Choice | null {
-  const part = text.length > limit ? [] : text.split(".");
-  const [format, consent, record, scope, at, action, categories, services] = part;
-  if (part.length !== 8 || format !== "1") return null;
-  if (!UUID.test(consent!) || !UUID.test(record!) || !SCOPE.test(scope!) || !TIME.test(at!)) return null;
+  const part = text.length > limit ? null : FORMAT.exec(text);
+  if (!part) return null;
+  const [, consent, record, scope, at, action, categories, services] = part;
   const time = parseInt(at!, 36);
-  const known = ACTIONS.find((a) => a === action);
   const chosen = flags(categories!);
   const overrides = flags(services!);
-  if (!known || !chosen || !overrides || time > MAX_TIME) return null;
+  if (!chosen || !overrides || time > MAX_TIME) return null;
   return {
     consentId: dashed(consent!),
     recordId: dashed(record!),
     scope: scope!,
     time,
-    action: known,
+    action: action as Action,
     categories: chosen,
     services: overrides,
   };
@@ -81,6 +77,7 @@ function flags(text: string): Flags | null {
   return values;
 }
 
-function dashed(hex: string): string {
+/** A UUID from its hex digits. */
+export function dashed(hex: string): string {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
 }

@@ -7,21 +7,23 @@ import { isBare } from "./hosts";
 /**
  * The policy as the content of a meta element, or "" when nothing is limited.
  * pageHost is host with port of the page, consentOrigin where the script came from.
+ * Without a selection nothing is known, and nothing is called that a page can
+ * replace: the page's own host alone is left.
  */
-export function policy(config: Config, selection: Selection, pageHost: string, consentOrigin: string): string {
-  if (undeclared(config, selection)) return "";
-  const hosts = new Set([pageHost]);
-  for (const domain of config.$domains) {
-    hosts.add(domain + ":*");
-    if (!isBare(domain) || domain === "localhost") hosts.add("*." + domain + ":*");
-  }
-  for (const service of config.$services) {
-    if (granted(config, selection, service.key)) service.hosts.forEach((host) => hosts.add(host));
-  }
-  const sources = ["'self'", "'unsafe-inline'", "'unsafe-eval'", "'wasm-unsafe-eval'", "data:", "blob:", consentOrigin];
-  for (const host of hosts) {
+export function policy(config: Config, selection: Selection | null, pageHost: string, consentOrigin: string): string {
+  if (selection && undeclared(config, selection)) return "";
+  let text = "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob: " + consentOrigin;
+  const add = (host: string) => {
     // http: and ws: stand for https: and wss: too. Host sources know no IPv6 address.
-    if (host && host[0] !== "[") sources.push("http://" + host, "ws://" + host);
+    if (host && host[0] !== "[") text += ` http://${host} ws://${host}`;
+  };
+  add(pageHost);
+  if (selection) {
+    for (const domain of config.$domains) {
+      add(domain + ":*");
+      if (!isBare(domain) || domain === "localhost") add(`*.${domain}:*`);
+    }
+    for (const service of config.$services) if (granted(config, selection, service.key)) service.hosts.forEach(add);
   }
-  return "default-src " + sources.join(" ");
+  return text;
 }

@@ -4,19 +4,19 @@ import { preset, type Selection } from "./decision";
 import { layers, type Desk, type Looks } from "./elements/ui";
 
 export function preview(config: Config, looks: Looks): void {
-  const desk: Desk & { selection: Selection } = {
-    config,
-    selection: preset(config),
-    choice: null,
-    receipt: "",
-    waiting: false,
-    decide(_action, selection) {
-      desk.selection = selection;
-      ui.rest();
-      if (!looks.floating) ui.ask();
+  const desk: Desk & { $selection: Selection } = {
+    $config: config,
+    $selection: preset(config),
+    $choice: null,
+    $receipt: "",
+    $waiting: false,
+    $decide(_action, selection) {
+      desk.$selection = selection;
+      ui.$rest();
+      if (!looks.$floating) ui.$ask();
     },
-    shown() {},
+    $shown() {},
   };
   const ui = layers(desk, looks);
-  ui.ask();
+  ui.$ask();
 }

@@ -2,7 +2,7 @@
 // its own in local storage, so that two tabs cannot overwrite each other's; they
 // may both send it, which the record ID makes harmless.
 import { delay, parseEntry, settled, type Entry } from "./backoff";
-import { local } from "./storage";
+import { keep, local } from "./storage";
 
 /** How long a tab that sends keeps others away from an entry, in milliseconds. */
 const CLAIM = 15_000;
@@ -16,24 +16,24 @@ export class Queue {
   constructor(site: string, origin: string) {
     this._prefix = "assent_queue_" + site + "_";
     this._url = origin + "/v1/consents";
-    addEventListener("online", () => void this.flush(true));
   }
 
   /** Keeps the decision and sends it; resolves after the first try. */
-  add(recordId: string, body: string): Promise<void> {
-    if (this._put(this._prefix + recordId, { body, tries: 0, next: 0 })) return this.flush();
+  $add(recordId: string, body: string): Promise<void> {
+    if (this._put(this._prefix + recordId, { body, tries: 0, next: 0 })) return this.$flush();
     // Local storage is full: one try is better than none.
     return this._post(body).then(() => {});
   }
 
   /** Whether the decision still waits. */
-  waits(recordId: string): boolean {
-    return local.getItem(this._prefix + recordId) !== null;
+  $waits(recordId: string): boolean {
+    return !!local.getItem(this._prefix + recordId);
   }
 
   /** Sends what is due, oldest first; eager ignores the back-off. */
-  flush(eager = false): Promise<void> {
-    this._running = (this._running ?? Promise.resolve()).then(() => this._pass(eager));
+  $flush(eager = false): Promise<void> {
+    // A failed pass keeps neither a reload nor the next pass from coming.
+    this._running = (this._running ?? Promise.resolve()).then(() => this._pass(eager)).catch(console.error);
     return this._running;
   }
 
@@ -58,13 +58,13 @@ export class Queue {
         this._put(key, { body: entry.body, tries: entry.tries + 1, next: Date.now() + pause });
         return this._later(pause);
       }
-      if (status >= 400) console.warn(`Assent: the register refused this choice (${status}).`);
+      if (status >= 400) console.warn("Assent: refused", status);
       local.removeItem(key);
     }
   }
 
   private _later(wait: number): void {
-    this._timer = window.setTimeout(() => void this.flush(), wait);
+    this._timer = window.setTimeout(() => void this.$flush(), wait);
   }
 
   private async _post(body: string): Promise<number> {
@@ -79,11 +79,6 @@ export class Queue {
   }
 
   private _put(key: string, entry: Entry): boolean {
-    try {
-      local.setItem(key, JSON.stringify(entry));
-      return true;
-    } catch {
-      return false;
-    }
+    return keep(local, key, JSON.stringify(entry));
   }
 }

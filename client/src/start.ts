@@ -4,17 +4,24 @@ import { App, type Parts } from "./app";
 import type { Config } from "./config";
 
 export function start(config: Config, parts: Parts): void {
-  const current = document.currentScript;
-  const script =
-    current instanceof HTMLScriptElement
-      ? current
-      : document.querySelector<HTMLScriptElement>(`script[src*="/b/${config.$site}.js"]`);
-  // An element with the ID "assent" has that name on window, too.
-  if (typeof window.assent?.allowed === "function") return console.warn("Assent: the tag is here twice.");
-  if (!script) return console.warn("Assent: the tag is no script element.");
-  if (parts.enforce && (document.scripts[0] !== script || script.async || script.defer)) {
-    console.warn("Assent: the tag is not the first script, or async.");
+  let app: App;
+  let script: HTMLScriptElement | null = null;
+  let origin = "";
+  try {
+    script = (document.currentScript ?? document.querySelector(`script[src*="/b/${config.$site}.js"]`)) as HTMLScriptElement | null;
+    // An element with the ID "assent" has that name on window, too.
+    if (typeof window.assent?.allowed === "function") return console.warn("Assent: here twice");
+    if (!script) throw Error("Assent: no script element");
+    origin = new URL(script.src, location.href).origin;
+    app = new App(config, parts, origin);
+  } catch (error) {
+    // Whether anything is granted is not known, and so nothing is.
+    parts.$enforce?.(config, null, origin);
+    throw error;
   }
-  const app = new App(config, parts, script, new URL(script.src, location.href).origin);
-  Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)), enumerable: true });
+  if (parts.$enforce && (document.scripts[0] !== script || script.async || script.defer)) {
+    console.warn("Assent: not the first script");
+  }
+  app.$run(script);
+  Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)) });
 }

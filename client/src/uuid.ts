@@ -1,6 +1,8 @@
 // RFC 9562. crypto.randomUUID exists only in secure contexts, and a shop in
 // development has none.
 
+import { dashed } from "./cookie";
+
 /** Random: a consent ID says nothing about the visitor. */
 export function uuid4(): string {
   return make("", 4);
@@ -15,5 +17,5 @@ function make(head: string, version: number): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   bytes[8] = (bytes[8]! & 63) | 128;
   const hex = Array.from(bytes, (b) => (b + 256).toString(16).slice(1)).join("");
-  return (head + hex.slice(head.length)).replace(/^(.{8})(.{4}).(.{3})(.{4})/, `$1-$2-${version}$3-$4-`);
+  return dashed(head + hex.slice(head.length, 12) + version + hex.slice(13));
 }

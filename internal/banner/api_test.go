@@ -19,7 +19,8 @@ func TestSiteCodeAsksDecidesAndListens(t *testing.T) {
 	browsertest.Wait(t, ctx, "window.first && first.status === null && first.recordId === '' && first.date === null && first.categories.necessary && first.services.basket && !first.services.count")
 	browsertest.Wait(t, ctx, "assent.allowed('necessary') && assent.allowed('basket') && !assent.allowed('analytics') && !assent.allowed('nonsense')")
 
-	for _, wrong := range []string{"{categories: {nonsense: true}}", "{services: {nonsense: true}}", "{categories: {necessary: false}}"} {
+	for _, wrong := range []string{"{categories: {nonsense: true}}", "{services: {nonsense: true}}", "{categories: {necessary: false}}",
+		"{functional: true}", "{categories: {functional: 'yes'}}", "'everything'", "undefined", "null", "{category: {functional: true}}"} {
 		if !browsertest.Eval[bool](t, ctx, "assent.set("+wrong+").then(() => false, e => e instanceof TypeError)") {
 			t.Errorf("set(%s) is accepted", wrong)
 		}

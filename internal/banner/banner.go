@@ -63,7 +63,7 @@ type program struct {
 
 func (p *program) use(part, file string) {
 	p.imports = append(p.imports, fmt.Sprintf("import { %s } from %q;\n", part, file))
-	p.parts = append(p.parts, part)
+	p.parts = append(p.parts, "$"+part+": "+part) // a name that the compiler shortens
 }
 
 func (p *program) String() string {
@@ -259,7 +259,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 3
+const generation = 4
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

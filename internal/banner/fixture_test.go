@@ -95,7 +95,7 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 	switch {
 	case strings.HasSuffix(host, tracker):
 		w.serveForeign(rw, r)
-	case host == consent && r.URL.Path == "/b/k3y.js":
+	case host == consent && r.URL.Path == "/b/k3y.js", host == shop && r.URL.Path == "/copy.js":
 		rw.Header().Set("Content-Type", "text/javascript")
 		rw.Write(w.bundle())
 	case host == consent && r.URL.Path == "/v1/consents":

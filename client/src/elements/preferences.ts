@@ -13,7 +13,7 @@ export function preferences(
   language: string,
   services?: typeof serviceList,
 ): [dialog: HTMLDialogElement, open: () => void] {
-  const { config } = desk;
+  const { $config: config } = desk;
   /** By ID of the label: "c-" and a category's key, "s-" and a service's. */
   const switches = new Map<string, HTMLInputElement>();
   const body = h("div", { class: "scroll", tabindex: "0" });
@@ -22,9 +22,9 @@ export function preferences(
 
   function toggle(id: string, changed?: (on: boolean) => void): HTMLElement {
     const input = h("input", { type: "checkbox", role: "switch", "aria-labelledby": id });
-    const { categories } = desk.selection;
+    const { categories } = desk.$selection;
     const key = id.slice(2);
-    input.checked = (id[0] === "c" ? categories[key] : granted(config, desk.selection, key)) === true;
+    input.checked = (id[0] === "c" ? categories[key] : granted(config, desk.$selection, key)) === true;
     input.addEventListener("change", () => changed?.(input.checked));
     switches.set(id, input);
     return input;
@@ -68,7 +68,7 @@ export function preferences(
   }
 
   function record(): HTMLElement | false {
-    const { choice, waiting } = desk;
+    const { $choice: choice, $waiting: waiting } = desk;
     if (!choice) return false;
     const rows = [
       [texts.$record_id, choice.recordId],
@@ -98,17 +98,17 @@ export function preferences(
         { class: "tools" },
         button("plain copy", texts.$copy, () => void copy()),
         said,
-        !waiting && link(desk.receipt, texts.$receipt),
-        statusOf(config, desk.selection) !== "accepted_necessary" &&
-          button("plain withdraw", texts.$withdraw, () => desk.decide("withdraw", uniform(config, false), "preferences")),
+        !waiting && link(desk.$receipt, texts.$receipt),
+        statusOf(config, desk.$selection) !== "accepted_necessary" &&
+          button("plain withdraw", texts.$withdraw, () => desk.$decide("withdraw", uniform(config, false), "preferences")),
       ),
     );
   }
 
   function save(): void {
-    const named = Object.keys(everyService(config, desk.selection));
+    const named = Object.keys(everyService(config, desk.$selection));
     const chosen = complete(config, uniform(config, false), values("c-", config.$categories), values("s-", named));
-    desk.decide("save", chosen, "preferences");
+    desk.$decide("save", chosen, "preferences");
   }
 
   const dialog = h(
@@ -122,12 +122,15 @@ export function preferences(
 
   function open(): void {
     if (dialog.open) return;
-    const parts = [
-      h("p", {}, texts.$preferences_body, " ", link(config.$policy_url, texts.$policy)),
-      ...config.$categories.map(category),
-      record(),
-    ];
-    body.replaceChildren(...parts.filter((part): part is HTMLElement => part !== false));
+    body.replaceChildren(
+      h(
+        "div",
+        {},
+        h("p", {}, texts.$preferences_body, " ", link(config.$policy_url, texts.$policy)),
+        ...config.$categories.map(category),
+        record(),
+      ),
+    );
     dialog.showModal();
     body.scrollTop = 0;
   }

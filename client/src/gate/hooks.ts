@@ -1,6 +1,7 @@
 // Cookies, storage, databases and caches that scripts of the page itself write:
 // refused by name.
 import type { Kind } from "../config";
+import { safely } from "../safely";
 import { local, session } from "../storage";
 
 type May = (kind: Kind, name: string) => boolean;
@@ -11,13 +12,10 @@ type May = (kind: Kind, name: string) => boolean;
  * them (localStorage.x = 1), or a frame of its own writes them.
  */
 export function hook(may: May): () => void {
-  cookies(may);
-  databases(may);
-  const { setItem } = Storage.prototype;
-  Storage.prototype.setItem = function (...pair: [string, string]) {
-    // Fewer than two arguments are an error of the page, as ever.
-    if (pair.length < 2 || may(this === session ? "session_storage" : "local_storage", String(pair[0]))) setItem.apply(this, pair);
-  };
+  // A page that froze one prototype keeps the hooks of the others.
+  safely(() => cookies(may));
+  safely(() => databases(may));
+  safely(() => items(may));
   // What was there before the page is the site's own, or swept by declaration.
   // (A proxy in front of the storage would see assignments at once, but it is no
   // Storage: new StorageEvent("storage", { storageArea: localStorage }) throws.)
@@ -28,6 +26,14 @@ export function hook(may: May): () => void {
     for (const [kind, area, before] of areas) {
       for (const name of Object.keys(area)) if (!before.has(name) && !may(kind, name)) area.removeItem(name);
     }
+  };
+}
+
+function items(may: May): void {
+  const { setItem } = Storage.prototype;
+  Storage.prototype.setItem = function (...pair: [string, string]) {
+    // Fewer than two arguments are an error of the page, as ever.
+    if (pair.length < 2 || may(this === session ? "session_storage" : "local_storage", String(pair[0]))) setItem.apply(this, pair);
   };
 }
 
@@ -54,7 +60,7 @@ function databases(may: May): void {
   store.open = function (name) {
     return may("indexed_db", String(name))
       ? cache.call(this, name)
-      : Promise.reject(new DOMException("Assent: not allowed by the visitor.", "SecurityError"));
+      : Promise.reject(new DOMException("Assent: refused", "SecurityError"));
   };
 }
 

@@ -1,5 +1,6 @@
 // Elements that wait for a choice: <script type="text/plain" data-assent="…">,
 // <iframe data-src="…" data-assent="…"> and their like.
+import { safely } from "../safely";
 import { redirectWrites, writes } from "./write";
 
 const SELECTOR = "[data-assent]";
@@ -72,9 +73,11 @@ export function markup(allowed: (key: string) => boolean, nonce: string): () => 
     );
   }
 
-  new MutationObserver((records) => {
-    if (records.some((record) => [...record.addedNodes].some(waits))) release();
-  }).observe(document, { childList: true, subtree: true });
   document.addEventListener("DOMContentLoaded", release);
+  safely(() =>
+    new MutationObserver((records) => {
+      if (records.some((record) => [...record.addedNodes].some(waits))) release();
+    }).observe(document, { childList: true, subtree: true }),
+  );
   return release;
 }

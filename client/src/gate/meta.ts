@@ -4,8 +4,8 @@ import type { Config } from "../config";
 import type { Selection } from "../decision";
 import { policy } from "../policy";
 
-/** Puts the policy in place; false when the choice needs none. */
-export function enforce(config: Config, selection: Selection, consentOrigin: string): boolean {
+/** Puts the policy in place; false when the choice needs none. Without a selection it is the strictest. */
+export function enforce(config: Config, selection: Selection | null, consentOrigin: string): boolean {
   const content = policy(config, selection, location.host, consentOrigin);
   if (!content) return false;
   const meta = document.createElement("meta");
