@@ -30,7 +30,7 @@ const (
 
 	// Consent IDs are entered in their table a run at a time, when it is full.
 	enterRun = `insert into consent_place (site_id, stretch, prefix, idx)
-		select site_id, idx >> 14, substr(consent_id, 1, 4), idx from record
+		select site_id, idx >> 16, substr(consent_id, 1, 4), idx from record
 		where site_id = $1 and idx >= $2 and idx < $3 order by 2, 3, 4`
 
 	repeatColumns = "select record_id, site_id, idx, time, consent_id, payload from record where record_id "
@@ -58,7 +58,7 @@ const widest = 64
 // looks into each stretch, and through the records that are in no run yet.
 const (
 	runBits     = 10
-	stretchBits = 14
+	stretchBits = 16
 	prefixSize  = 4
 )
 

@@ -17,7 +17,7 @@ CREATE TABLE bundle (
 )
 CREATE TABLE consent_place (
   site_id bigint not null,
-  stretch bigint not null,                  -- idx >> 14: entering stays in one small part, a search looks into each
+  stretch bigint not null,                  -- idx >> 16: entering stays in one small part, a search looks into each
   prefix  blob not null,                    -- first 4 bytes of the consent ID; the record has the rest
   idx     bigint not null,
   primary key (site_id, stretch, prefix, idx)
