@@ -36,6 +36,8 @@ export interface Assent {
   /**
    * Decides for the visitor, who must have acted: "all", "none", or some keys
    * (the others stay as they are). Resolves after the first try to send the decision.
+   * Rejects with a TypeError, and decides nothing, for another shape, a key that the
+   * notice does not have, or a value that is no boolean.
    */
   set(choice: "all" | "none" | { categories?: Record<string, boolean>; services?: Record<string, boolean> }): Promise<void>;
   /** Takes everything back, deletes what refused services have stored, and reloads the page. */

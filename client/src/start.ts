@@ -10,8 +10,8 @@ export function start(config: Config, parts: Parts): void {
   try {
     script = (document.currentScript ?? document.querySelector(`script[src*="/b/${config.$site}.js"]`)) as HTMLScriptElement | null;
     // An element with the ID "assent" has that name on window, too.
-    if (typeof window.assent?.allowed === "function") return console.warn("Assent: here twice");
-    if (!script) throw Error("Assent: no script element");
+    if (typeof window.assent?.allowed === "function") return console.warn("Assent: the tag is here twice");
+    if (!script) throw Error("Assent: the tag is no script");
     origin = new URL(script.src, location.href).origin;
     app = new App(config, parts, origin);
   } catch (error) {
@@ -20,7 +20,7 @@ export function start(config: Config, parts: Parts): void {
     throw error;
   }
   if (parts.$enforce && (document.scripts[0] !== script || script.async || script.defer)) {
-    console.warn("Assent: not the first script");
+    console.warn("Assent: the tag is not the first script");
   }
   app.$run(script);
   Object.defineProperty(window, "assent", { value: Object.freeze(expose(app)) });
