@@ -150,7 +150,10 @@ export class App implements Desk {
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
       keep(session, SCROLL, location.pathname + " " + scrollY);
-      location.reload();
+      const again = () => location.reload();
+      // Without a line the browser would show its error page instead of this one.
+      if (navigator.onLine) again();
+      else addEventListener("online", again);
     }
     return sent;
   }

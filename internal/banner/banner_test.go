@@ -31,9 +31,9 @@ func TestScriptStaysSmall(t *testing.T) {
 		notice *site.Notice
 		bound  int
 	}{
-		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 9_000},
+		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 9 << 10},
 		"a site with services of every kind":  {notice(), 10_200},
-		"a site that only marks its elements": {marksOnly(), 8_000},
+		"a site that only marks its elements": {marksOnly(), 8 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := mustCompile(t, row.notice)

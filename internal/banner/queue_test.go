@@ -57,6 +57,19 @@ func TestDecisionMadeOfflineIsSentWhenTheLineIsBack(t *testing.T) {
 	}
 }
 
+func TestAcceptingOfflineKeepsThePage(t *testing.T) {
+	ctx := browsertest.Start(t)
+	w := newWeb(t, notice(), plainPage)
+	browsertest.Open(t, ctx, w.url(shop, "/"))
+	browsertest.Wait(t, ctx, banner)
+	offline(t, ctx, true)
+	browsertest.Eval[any](t, ctx, "(window.same = true, assent.set('all').then(() => { window.tried = true }))")
+	browsertest.Wait(t, ctx, "window.tried && window.same && assent.get().status == 'accepted_all'")
+	offline(t, ctx, false)
+	browsertest.Wait(t, ctx, "!window.same && window.assent?.get().status == 'accepted_all' && !document.querySelector('meta[http-equiv]')")
+	browsertest.Until(t, "the decision is sent", func() bool { return len(w.sent()) > 0 })
+}
+
 func TestRefusedDecisionIsNotSentForever(t *testing.T) {
 	ctx := browsertest.Start(t)
 	w := newWeb(t, notice(), plainPage)
