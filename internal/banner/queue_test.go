@@ -135,7 +135,7 @@ func TestHundredsOfServicesOverrideTheirCategory(t *testing.T) {
 	w := newWeb(t, n, plainPage)
 	browsertest.Open(t, ctx, w.url(shop, "/"))
 	browsertest.Wait(t, ctx, banner)
-	browsertest.Eval[any](t, ctx, `assent.set({services: Object.fromEntries(Object.keys(assent.get().services).filter((k, i) => i % 2).map(k => [k, true]))}).then(() => {})`)
+	browsertest.Eval[bool](t, ctx, `(void assent.set({services: Object.fromEntries(Object.keys(assent.get().services).filter((k, i) => i % 2).map(k => [k, true]))}), true)`)
 	browsertest.Wait(t, ctx, "performance.getEntriesByType('navigation')[0].type == 'reload' && assent.get().status == 'accepted_partially'")
 	browsertest.Open(t, ctx, w.url(shop, "/next"))
 	browsertest.Wait(t, ctx, "assent.get().status == 'accepted_partially'")
