@@ -79,12 +79,12 @@ func prepareFile(path string, o Options) error {
 // returns, also after a power cut. secure_delete: what is erased is overwritten.
 // page_size is of new databases, and set before the journal's mode, which fixes
 // it: a batch of records touches fewer, larger pages. The write-ahead log may
-// grow to 4,000 of them, 32 MB, because pages that change often are then copied
+// grow to 2,000 of them, 16 MB, because pages that change often are then copied
 // back less often.
 func dsn(path, lock string, readOnly bool) string {
 	q := url.Values{}
 	q.Set("_txlock", lock)
-	pragmas := []string{"page_size(8192)", "busy_timeout(5000)", "wal_autocheckpoint(4000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
+	pragmas := []string{"page_size(8192)", "busy_timeout(5000)", "wal_autocheckpoint(2000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)",
 		"secure_delete(1)", "cache_size(-8000)", "temp_store(MEMORY)"}
 	if readOnly {
 		pragmas = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-4000)", "temp_store(MEMORY)"}

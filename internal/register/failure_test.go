@@ -1,6 +1,7 @@
 package register
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -248,6 +249,13 @@ func TestEntryMustBeItsPayload(t *testing.T) {
 		"another time":       func(e *Entry) { e.Time = e.Time.Add(1e6) },
 		"another site":       func(e *Entry) { e.SiteID = 2 },
 		"no JSON":            func(e *Entry) { e.Payload = []byte("x") },
+		"a payload cut off":  func(e *Entry) { e.Payload = e.Payload[:bytes.Index(e.Payload, []byte("2026-"))+4] },
+		"fields that only a value of the payload names": func(e *Entry) {
+			real := entry(1, func(r *receipt.Record) {
+				r.Country = `"consent_id":"` + e.ConsentID.String() + `","record_id":"` + e.RecordID.String() + `","site":"site1`
+			})
+			e.Payload = real.Payload
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := entry(1)

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -59,19 +60,39 @@ type outcome struct {
 }
 
 func newCall(ctx context.Context, e Entry) (*call, error) {
-	record, err := receipt.ParseRecord(e.Payload)
-	if err != nil {
-		return nil, err
-	}
-	c := &call{ctx: ctx, entry: e, site: record.Site, millis: e.Time.UnixMilli(), answer: make(chan outcome, 1)}
+	c := &call{ctx: ctx, entry: e, millis: e.Time.UnixMilli(), answer: make(chan outcome, 1)}
 	c.entry.Time = time.UnixMilli(c.millis).UTC()
-	if record.RecordID != e.RecordID.String() || record.ConsentID != e.ConsentID.String() || record.Time != c.entry.Time.Format(receipt.TimeLayout) {
+	consent, rest := member(e.Payload, "consent_id")
+	record, rest := member(rest, "record_id")
+	site, rest := member(rest, "site")
+	at, _ := member(rest, "time")
+	if record != e.RecordID.String() || consent != e.ConsentID.String() || at != c.entry.Time.Format(receipt.TimeLayout) || site == "" {
 		return nil, errors.New("register: the entry's fields are not those of its payload")
 	}
+	c.site = site
 	rand.Read(c.salt[:])
 	c.commitment = receipt.Commit(c.salt[:], e.Payload)
 	c.leaf = tlog.RecordHash(c.commitment[:])
 	return c, nil
+}
+
+// member finds a member of a canonical record whose value is a string without
+// escapes, and what follows it. Reading the whole record again would take
+// several times as long, and is left to Fsck. The pattern cannot stand
+// elsewhere: quotes inside a value are escaped, and the values of the maps in a
+// record are no strings.
+func member(payload []byte, name string) (value string, rest []byte) {
+	start := `"` + name + `":"`
+	at := bytes.Index(payload, []byte(start))
+	if at < 0 {
+		return "", nil
+	}
+	rest = payload[at+len(start):]
+	end := bytes.IndexByte(rest, '"')
+	if end < 0 {
+		return "", nil
+	}
+	return string(rest[:end]), rest[end:]
 }
 
 // writer is the one goroutine that writes the register of this process.
