@@ -244,24 +244,8 @@ func placeSum(index int64, prefix []byte) uint64 {
 // stretch holds the places of consent IDs against the records. A wrong one makes
 // a search by consent ID miss a record; it never makes it find a wrong one.
 func (c *check) stretch(ctx context.Context, n int64) error {
-	rows, err := c.r.db.Read().QueryContext(ctx, "select prefix, idx from consent_place where site_id = $1 and stretch = $2 and idx < $3",
-		c.site, n, c.size>>runBits<<runBits)
+	sum, err := c.placed(ctx, n)
 	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var sum uint64
-	for rows.Next() {
-		var prefix sql.RawBytes
-		var index int64
-		if err := rows.Scan(&prefix, &index); err != nil {
-			return err
-		}
-		if sum += placeSum(index, prefix); len(prefix) != prefixSize {
-			sum++
-		}
-	}
-	if err := rows.Err(); err != nil {
 		return err
 	}
 	if sum != c.places[n].Load() {
@@ -269,6 +253,38 @@ func (c *check) stretch(ctx context.Context, n int64) error {
 			n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
 	}
 	return nil
+}
+
+// placed is the sum of placeSum over a stretch of consent_place. PostgreSQL
+// sends all rows as one value of 12 bytes for each, in a fraction of the time.
+func (c *check) placed(ctx context.Context, n int64) (sum uint64, err error) {
+	query, size := "select prefix, idx ", prefixSize+8
+	if c.r.db.Engine == db.Postgres {
+		query = "select string_agg(prefix || int8send(idx), ''), 0 "
+	}
+	rows, err := c.r.db.Read().QueryContext(ctx, query+"from consent_place where site_id = $1 and stretch = $2 and idx < $3",
+		c.site, n, c.size>>runBits<<runBits)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var data sql.RawBytes
+		var index int64
+		if err := rows.Scan(&data, &index); err != nil {
+			return 0, err
+		}
+		if c.r.db.Engine == db.SQLite {
+			sum += placeSum(index, data)
+			sum += uint64(len(data)) ^ prefixSize // no other length is right
+			continue
+		}
+		for ; len(data) >= size; data = data[size:] {
+			sum += placeSum(int64(binary.BigEndian.Uint64(data[prefixSize:])), data[:prefixSize])
+		}
+		sum += uint64(len(data))
+	}
+	return sum, rows.Err()
 }
 
 // row is a record as it is stored.
