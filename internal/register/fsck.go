@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"strings"
 	"sync"
@@ -206,22 +207,32 @@ func (c *check) full(ctx context.Context) error {
 	count := c.size >> tileHeight
 	c.roots = make([]tlog.Hash, count)
 	c.places = make([]atomic.Uint64, c.size>>stretchBits+1)
-	err := onEveryCore(count, func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
+	workers := min(runtime.GOMAXPROCS(0), 4)
+	if c.r.db.Engine == db.Postgres {
+		workers *= 2 // half of them wait for the server's processes
+	}
+	err := atOnce(workers, count, func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
 	if err != nil {
 		return err
 	}
-	return onEveryCore(int64(len(c.places)), func(n int64) error { return c.stretch(ctx, n) })
+	places := int64(len(c.places))
+	start, step := int64(0), int64(1)
+	if places > placesChecked {
+		step = (places + placesChecked - 1) / placesChecked
+		start = rand.Int64N(step)
+	}
+	return atOnce(workers, (places-start+step-1)/step, func(i int64) error { return c.stretch(ctx, start+i*step) })
 }
 
-// onEveryCore calls do with 0 up to count, each core with a part of them in
-// order, until there is an error.
-func onEveryCore(count int64, do func(n int64) error) error {
-	workers := int64(min(runtime.GOMAXPROCS(0), 4))
+// atOnce calls do with 0 up to count, each worker with a part of them in order,
+// until there is an error.
+func atOnce(workers int, count int64, do func(n int64) error) error {
 	errs := make([]error, workers)
+	all := int64(workers)
 	var wg sync.WaitGroup
-	for w := range workers {
+	for w := range all {
 		wg.Go(func() {
-			for n := w * count / workers; n < (w+1)*count/workers && errs[w] == nil; n++ {
+			for n := w * count / all; n < (w+1)*count/all && errs[w] == nil; n++ {
 				errs[w] = do(n)
 			}
 		})
@@ -240,6 +251,11 @@ func placeSum(index int64, prefix []byte) uint64 {
 	x *= 0xd1b54a32d192ed03
 	return x ^ x>>29
 }
+
+// placesChecked is how many stretches of consent places one run reads, spread
+// over the register from a random beginning. The places are an index made from
+// the records and prove nothing, so a large register has them checked in turn.
+const placesChecked = 4
 
 // stretch holds the places of consent IDs against the records. A wrong one makes
 // a search by consent ID miss a record; it never makes it find a wrong one.
@@ -302,11 +318,7 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	if width <= 0 {
 		return nil
 	}
-	bundle, err := c.stored(ctx, q, bundleLevel, n, width*entrySize)
-	if err != nil {
-		return err
-	}
-	hashes, err := c.stored(ctx, q, 0, n, width*tlog.HashSize)
+	bundle, hashes, err := c.leafTiles(ctx, q, n, width)
 	if err != nil {
 		return err
 	}
@@ -455,23 +467,54 @@ func (c *check) missing(index int64, entry, hash []byte) tlog.Hash {
 	return tlog.Hash{}
 }
 
+// leafTiles reads the entry bundle and the tile of level 0 of a chunk at once.
+func (c *check) leafTiles(ctx context.Context, q queryer, n int64, width int) (bundle, hashes []byte, err error) {
+	rows, err := q.QueryContext(ctx, "select level, data from tile where site_id = $1 and level in (-1, 0) and n = $2", c.site, n)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var level int64
+		var data []byte
+		if err := rows.Scan(&level, &data); err != nil {
+			return nil, nil, err
+		}
+		if level == bundleLevel {
+			bundle = data
+		} else {
+			hashes = data
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, nil, err
+	}
+	c.width(bundleLevel, n, bundle, width*entrySize)
+	c.width(0, n, hashes, width*tlog.HashSize)
+	return bundle, hashes, nil
+}
+
 // stored reads a tile that has to be there with a certain width. A full chunk
 // is read after the snapshot was taken, and cannot be wider than full.
 func (c *check) stored(ctx context.Context, q queryer, level, n int64, want int) ([]byte, error) {
 	var data []byte
 	err := q.QueryRowContext(ctx, tileQuery, c.site, level, n).Scan(&data)
-	if errors.Is(err, sql.ErrNoRows) {
-		c.foundTile(level, n, "it is missing.")
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, err
+	}
+	c.width(level, n, data, want)
+	return data, nil
+}
+
+func (c *check) width(level, n int64, data []byte, want int) {
+	if data == nil {
+		c.foundTile(level, n, "it is missing.")
+		return
 	}
 	c.tiles.Add(1)
 	if len(data) != want {
 		c.foundTile(level, n, "it has %d bytes and must have %d.", len(data), want)
 	}
-	return data, nil
 }
 
 // levels rebuilds the tiles above level 0 from the roots of the full chunks.
