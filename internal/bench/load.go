@@ -30,6 +30,7 @@ type loadSpec struct {
 	Code        int    // HTTP status that every answer has to have
 	Check       string // one of the checks
 	Bytes       []byte // for checkBytes
+	Ordinary    bool   // send through Go's http.Client, as most load generators cost, instead of the lean one
 }
 
 // loadResult is what the load generator saw. Latencies are of the measured part.
@@ -124,6 +125,7 @@ type client struct {
 	conn     net.Conn
 	requests []*request
 	answers  answerReader
+	ordinary ordinaryClient
 	ids      *idSource
 	took     []time.Duration
 	accepted int
@@ -156,10 +158,7 @@ func (c *client) run(number int, from, until time.Time) error {
 		}
 		r := c.requests[i%len(c.requests)]
 		record := r.renew(c.ids, begin)
-		if _, err := c.conn.Write(r.bytes); err != nil {
-			return err
-		}
-		code, body, err := c.answers.next()
+		code, body, err := c.exchange(r, c.spec.Requests[i%len(c.requests)])
 		if err != nil {
 			return fmt.Errorf("no whole answer: %w", err)
 		}
@@ -172,6 +171,16 @@ func (c *client) run(number int, from, until time.Time) error {
 			c.took = append(c.took, end.Sub(begin))
 		}
 	}
+}
+
+func (c *client) exchange(r *request, spec requestSpec) (code int, body []byte, err error) {
+	if c.spec.Ordinary {
+		return c.ordinary.exchange(c.spec.Addr, r, spec)
+	}
+	if _, err := c.conn.Write(r.bytes); err != nil {
+		return 0, nil, err
+	}
+	return c.answers.next()
 }
 
 func (s *loadSpec) check(code int, body, record []byte, status string) error {

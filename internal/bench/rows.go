@@ -70,8 +70,13 @@ func (b *bench) measurePosts(ctx context.Context, e db.Engine, post, full string
 	empty := b.emptyAssent(e)
 	subjects := []*subject{empty}
 	bare, filled, c15t := b.barePost(e), b.fullAssent(e), b.c15tOn(e)
+	usual, usualBare := b.emptyAssent(e), b.barePost(e)
+	for _, s := range []*subject{usual, usualBare} {
+		s.name += ", http.Client"
+		s.load.Ordinary = true
+	}
 	if wantPost {
-		subjects = append(subjects, bare)
+		subjects = append(subjects, bare, usual, usualBare)
 		if b.c15t != "" {
 			subjects = append(subjects, c15t)
 		}
@@ -88,6 +93,9 @@ func (b *bench) measurePosts(ctx context.Context, e db.Engine, post, full string
 	if wantPost {
 		ratio := ratioOf(empty, bare)
 		b.report.add(line{what: what + ", beside bare net/http", figure: per(rate), beside: per(bare.median(perSecond)) + " bare",
+			ratio: percent(ratio), limit: "≥ " + percent(ofBare), ok: ratio >= ofBare})
+		ratio = ratioOf(usual, usualBare)
+		b.report.add(line{what: what + ", the same with Go's http.Client as load generator", figure: per(usual.median(perSecond)), beside: per(usualBare.median(perSecond)) + " bare",
 			ratio: percent(ratio), limit: "≥ " + percent(ofBare), ok: ratio >= ofBare})
 		p99 := empty.medianTime(func(r round) time.Duration { return r.P99 })
 		l := line{what: what + ", p99 latency", figure: ms(p99), beside: ms(bare.medianTime(func(r round) time.Duration { return r.P99 })) + " bare",
