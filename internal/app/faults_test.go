@@ -124,7 +124,7 @@ exec "$1" serve --data "$2/d" --listen 127.0.0.1:$4`
 	if status, _, text := p.post(body); status != http.StatusCreated {
 		t.Fatalf("with space again: %d %s", status, text)
 	}
-	enter := []string{"-t", fmt.Sprint(p.cmd.Process.Pid), "--mount"}
+	enter := []string{"-t", fmt.Sprint(p.cmd.Process.Pid), "--mount", "--root"}
 	if os.Geteuid() != 0 {
 		enter = append(enter, "--user", "--preserve-credentials")
 	}
