@@ -169,17 +169,10 @@ func (c *call) storage() *app.Config {
 	return cfg
 }
 
-// open opens the parts that commands work with, beside a running server. The
-// database has to be there: an answer from one that was made just now because
-// of a mistyped --data would be worth nothing.
+// open opens the parts that commands work with, beside a running server. With
+// cfg.Existing the database has to be there: an answer from
+// one that was made just now because of a mistyped --data would be worth nothing.
 func (c *call) open(ctx context.Context, cfg *app.Config) (*app.Parts, error) {
-	cfg.Defaults()
-	cfg.Existing = true
-	return app.Open(ctx, *cfg)
-}
-
-// openOrMake is open for the commands that begin an installation.
-func (c *call) openOrMake(ctx context.Context, cfg *app.Config) (*app.Parts, error) {
 	cfg.Defaults()
 	return app.Open(ctx, *cfg)
 }

@@ -18,7 +18,7 @@ func runFsck(ctx context.Context, c *call) error {
 	if err := c.parse(0); err != nil {
 		return err
 	}
-	cfg.Inspect = true
+	cfg.Existing, cfg.Inspect = true, true
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
@@ -74,6 +74,7 @@ func runExport(ctx context.Context, c *call) error {
 	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
 		return fault.New(fault.Invalid, "--from %s is after --to %s.", *from, *to)
 	}
+	cfg.Existing = true
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err

@@ -41,11 +41,8 @@ func runSite(ctx context.Context, c *call) error {
 	if verb == "add" && len(*domains) == 0 {
 		return fault.New(fault.Invalid, "Say which domain the site has: assent site add --domain shop.example")
 	}
-	open := c.open
-	if verb == "add" {
-		open = c.openOrMake
-	}
-	parts, err := open(ctx, cfg)
+	cfg.Existing = verb != "add"
+	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
 	}

@@ -23,11 +23,8 @@ func runUser(ctx context.Context, c *call) error {
 	default:
 		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] | list | reset EMAIL")
 	}
-	open := c.open
-	if verb == "add" {
-		open = c.openOrMake
-	}
-	parts, err := open(ctx, cfg)
+	cfg.Existing = verb != "add"
+	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
