@@ -79,7 +79,7 @@ func fillEntry(s *store, ids *idSource, at time.Time, i int64) register.Entry {
 		action, status = consent.AcceptAll, consent.AcceptedAll
 	}
 	r := receipt.Record{
-		Type: receipt.RecordType, Time: at.Format(consent.TimeFormat), RecordID: record.String(), ConsentID: visitor.String(),
+		Type: receipt.RecordType, Time: at.Format(receipt.TimeLayout), RecordID: record.String(), ConsentID: visitor.String(),
 		Site: s.Site, Version: s.Version, Action: action, Source: "banner", Status: status,
 		Categories: map[string]bool{"functional": true, "analytics": all, "advertising": all},
 		Services:   map[string]bool{"example-functional": true, "example-analytics": all, "example-advertising": all},

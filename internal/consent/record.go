@@ -30,9 +30,6 @@ type Circumstances struct {
 	Browser string    // see ParseAgent
 }
 
-// TimeFormat is RFC 3339 in UTC with milliseconds, the one form in records.
-const TimeFormat = "2006-01-02T15:04:05.000Z"
-
 // Record checks the decision against the notice version that was shown and
 // makes the whole consent record: an answer for every optional category and for
 // every service outside necessary, and the status. A decision that the version
@@ -60,7 +57,7 @@ func (d *Decision) Record(v *site.Version, c Circumstances) (*receipt.Record, er
 		return nil, err
 	}
 	return &receipt.Record{
-		Type: receipt.RecordType, Time: c.Time.UTC().Format(TimeFormat),
+		Type: receipt.RecordType, Time: c.Time.UTC().Format(receipt.TimeLayout),
 		RecordID: d.RecordID.String(), ConsentID: d.ConsentID.String(),
 		Site: d.Site, Version: d.Version, Action: d.Action, Source: d.Source,
 		Status: status(categories, services), Categories: categories, Services: services,
