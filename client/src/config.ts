@@ -1,33 +1,95 @@
-// What the compiler embeds: the notice, trimmed to what a visitor's browser
-// needs. internal/banner/config.go writes it. The compiler shortens every property
-// whose name starts with "$", here and wherever it is read. Texts that a site has
-// no use for are left out.
+// What the compiler embeds: the notice, trimmed to what a visitor's browser needs,
+// in four parts, because not every page needs all of it. internal/banner/config.go
+// writes them. The compiler shortens every property whose name starts with "$", here and
+// wherever it is read. Texts that a site has no use for are left out.
 
 export type Kind = "cookie" | "local_storage" | "session_storage" | "indexed_db" | "request";
 
-/** Kind, name (with * for any run of characters), lifetime in words. */
-export type Tracker = readonly [kind: Kind, name: string, lifetime: string];
+/** Kind, and name with * for any run of characters. */
+export type Tracker = readonly [kind: Kind, name: string];
 
 export interface Service {
   readonly key: string;
-  readonly name: string;
   readonly category: string;
-  readonly provider: string;
-  readonly purpose: Readonly<Record<string, string>>;
-  readonly policy_url: string;
   readonly hosts: readonly string[];
   readonly trackers: readonly Tracker[];
 }
 
-export interface Texts {
+/** What enforcement needs: in the page itself, or at the head of the whole script. */
+export interface Config {
+  readonly $site: string;
+  /** SHA-256 of the notice version, hex. */
+  readonly $version: string;
+  /** Names version and compiler; scripts with another one do not fit together. */
+  readonly $id: string;
+  /** Where the scripts are, scheme and host; "" where the tag's own address tells. */
+  readonly $origin: string;
+  /** What a choice is about, 16 hex digits: a version with the same scope asks nobody again. */
+  readonly $scope: string;
+  readonly $regime: "opt-in" | "opt-out" | "notice-only";
+  readonly $choice_days: number;
+  readonly $undeclared: "block" | "with_all";
+  readonly $domains: readonly string[];
+  /** Keys, necessary first. */
+  readonly $categories: readonly string[];
+  readonly $services: readonly Service[];
+  readonly $languages: readonly string[];
+}
+
+/** What everything that is shown needs. */
+export interface Theme {
+  readonly $light: Colours;
+  readonly $dark: Colours;
+  readonly $radius: number;
+  /** Those of the languages that are written from right to left. */
+  readonly $right_to_left: readonly string[];
+  /** The label of the floating button, by language. */
+  readonly $reopen: Readonly<Record<string, string>>;
+}
+
+/** What the first layer needs on top of that. */
+export interface Question {
+  readonly $controller: string;
+  readonly $policy_url: string;
+  readonly $placement: "bar" | "box" | "centre";
+  /** By language. */
+  readonly $words: Readonly<Record<string, Words>>;
+}
+
+/** Words of the first layer. */
+export interface Words {
   readonly $title: string;
   readonly $body: string;
   readonly $accept_all: string;
   readonly $refuse_all: string;
   readonly $choose: string;
+  readonly $policy: string;
+}
+
+/** What the preferences need besides. */
+export interface Details {
+  readonly $services: readonly Detail[];
+  /** By language. */
+  readonly $words: Readonly<Record<string, DetailWords>>;
+}
+
+/** A service as it is shown to people. */
+export interface Detail {
+  readonly $key: string;
+  readonly $name: string;
+  readonly $provider: string;
+  readonly $country: string;
+  readonly $policy_url: string;
+  /** By language. */
+  readonly $purpose: Readonly<Record<string, string>>;
+  /** Lifetimes in words, in the order of the service's trackers. */
+  readonly $lifetimes: readonly string[];
+}
+
+/** Words of the preferences. */
+export interface DetailWords {
   readonly $save: string;
   readonly $close: string;
-  readonly $policy: string;
   readonly $preferences_title: string;
   readonly $preferences_body: string;
   readonly $category_name: Readonly<Record<string, string>>;
@@ -47,7 +109,6 @@ export interface Texts {
   readonly $copied: string;
   readonly $withdraw: string;
   readonly $not_sent: string;
-  readonly $reopen: string;
 }
 
 export interface Colours {
@@ -55,33 +116,6 @@ export interface Colours {
   readonly $text: string;
   readonly $button: string;
   readonly $button_text: string;
-}
-
-export interface Config {
-  readonly $site: string;
-  /** SHA-256 of the notice version, hex. */
-  readonly $version: string;
-  /** What a choice is about, 16 hex digits: a version with the same scope asks nobody again. */
-  readonly $scope: string;
-  readonly $regime: "opt-in" | "opt-out" | "notice-only";
-  readonly $choice_days: number;
-  readonly $undeclared: "block" | "with_all";
-  readonly $domains: readonly string[];
-  readonly $controller: string;
-  readonly $policy_url: string;
-  /** Keys, necessary first. */
-  readonly $categories: readonly string[];
-  readonly $services: readonly Service[];
-  readonly $languages: readonly string[];
-  /** Those of the languages that are written from right to left. */
-  readonly $right_to_left: readonly string[];
-  readonly $texts: Readonly<Record<string, Texts>>;
-  readonly $layout: {
-    readonly $placement: "bar" | "box" | "centre";
-    readonly $light: Colours;
-    readonly $dark: Colours;
-    readonly $radius: number;
-  };
 }
 
 /** The category that nobody decides on. */

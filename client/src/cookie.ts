@@ -23,6 +23,11 @@ export function cookieName(site: string): string {
   return "assent_" + site;
 }
 
+/** Key of a decision in local storage that the register has not confirmed; its record ID follows. */
+export function queueName(site: string): string {
+  return "assent_queue_" + site + "_";
+}
+
 export function encode(choice: Choice): string {
   return [
     1,

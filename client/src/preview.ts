@@ -1,9 +1,14 @@
 // The console's live preview: both layers, and nothing stored, sent or blocked.
 import type { Config } from "./config";
+import type { Parts } from "./core";
 import { preset, type Selection } from "./decision";
-import { layers, type Desk, type Looks } from "./elements/ui";
+import { Frame } from "./elements/frame";
+import { layers, type Desk } from "./elements/ui";
+import type { pick } from "./language";
 
-export function preview(config: Config, looks: Looks): void {
+export function preview(config: Config, parts: Parts, choose?: typeof pick): void {
+  const language = choose?.(config.$languages, [document.documentElement.lang, ...navigator.languages]) ?? config.$languages[0]!;
+  const frame = new Frame(parts, language, () => void ui.$open());
   const desk: Desk & { $selection: Selection } = {
     $config: config,
     $selection: preset(config),
@@ -13,10 +18,10 @@ export function preview(config: Config, looks: Looks): void {
     $decide(_action, selection) {
       desk.$selection = selection;
       ui.$rest();
-      if (!looks.$floating) ui.$ask();
+      if (!parts.$floating) ui.$ask();
     },
     $shown() {},
   };
-  const ui = layers(desk, looks);
+  const ui = layers(desk, { $parts: parts, $frame: frame, $language: language, $need: () => Promise.resolve() });
   ui.$ask();
 }

@@ -2,6 +2,7 @@
 // its own in local storage, so that two tabs cannot overwrite each other's; they
 // may both send it, which the record ID makes harmless.
 import { delay, parseEntry, settled, type Entry } from "./backoff";
+import { queueName } from "./cookie";
 import { keep, local } from "./storage";
 
 /** How long a tab that sends keeps others away from an entry, in milliseconds. */
@@ -14,7 +15,7 @@ export class Queue {
   private _running: Promise<void> | undefined;
 
   constructor(site: string, origin: string) {
-    this._prefix = "assent_queue_" + site + "_";
+    this._prefix = queueName(site);
     this._url = origin + "/v1/consents";
   }
 
@@ -23,11 +24,6 @@ export class Queue {
     if (this._put(this._prefix + recordId, { body, tries: 0, next: 0 })) return this.$flush();
     // Local storage is full: one try is better than none.
     return this._post(body).then(() => {});
-  }
-
-  /** Whether the decision still waits. */
-  $waits(recordId: string): boolean {
-    return !!local.getItem(this._prefix + recordId);
   }
 
   /** Sends what is due, oldest first; eager ignores the back-off. */

@@ -9,40 +9,29 @@ import { quietly } from "./safely";
 /** Hundreds of services that differ from their category fit into local storage only. */
 const LONGEST = 65_536;
 
-export class Shelf {
-  /** The key of the second copy; a storage event with it comes from another tab. */
-  readonly $key: string;
-  private readonly _domain: string;
-  private readonly _seconds: number;
-
-  constructor(config: Config) {
-    this.$key = cookieName(config.$site);
-    this._domain = cookieDomain(config.$domains, location.hostname);
-    this._seconds = config.$choice_days * 86_400;
+/** The newest readable copy. */
+export function read(config: Config): Choice | null {
+  const key = cookieName(config.$site);
+  let newest = decode(local.getItem(key) ?? "", LONGEST);
+  for (const pair of jar()) {
+    const choice = pair.startsWith(key + "=") ? decode(pair.slice(key.length + 1)) : null;
+    if (choice && (!newest || choice.time > newest.time)) newest = choice;
   }
+  return newest;
+}
 
-  /** The newest readable copy. */
-  $read(): Choice | null {
-    const prefix = this.$key + "=";
-    let newest = decode(local.getItem(this.$key) ?? "", LONGEST);
-    for (const pair of jar()) {
-      const choice = pair.startsWith(prefix) ? decode(pair.slice(prefix.length)) : null;
-      if (choice && (!newest || choice.time > newest.time)) newest = choice;
-    }
-    return newest;
-  }
-
-  $write(choice: Choice): void {
-    const value = encode(choice);
-    const scope = this._domain && "; Domain=" + this._domain;
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    // Full: the cookie alone has to do.
-    keep(local, this.$key, value);
-    quietly(() => {
-      // In a sandbox the choice lasts as long as the page.
-      document.cookie = `${this.$key}=${value}; Path=/; Max-Age=${this._seconds}; SameSite=Lax${scope}${secure}`;
-    });
-  }
+export function write(config: Config, choice: Choice): void {
+  const key = cookieName(config.$site);
+  const value = encode(choice);
+  const domain = cookieDomain(config.$domains, location.hostname);
+  const scope = domain && "; Domain=" + domain;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  // Full: the cookie alone has to do.
+  keep(local, key, value);
+  quietly(() => {
+    // In a sandbox the choice lasts as long as the page.
+    document.cookie = `${key}=${value}; Path=/; Max-Age=${config.$choice_days * 86_400}; SameSite=Lax${scope}${secure}`;
+  });
 }
 
 /** "name=value" of every cookie that the page may read; a sandbox has none. */

@@ -9,7 +9,7 @@ import { pick } from "../src/language";
 import { declared } from "../src/trackers";
 import { uuid4, uuid7 } from "../src/uuid";
 
-const tracker = (kind: Kind, name: string): Tracker => [kind, name, ""];
+const tracker = (kind: Kind, name: string): Tracker => [kind, name];
 const service = (key: string, category: string, ...trackers: Tracker[]) => ({ key, category, hosts: [], trackers }) as unknown as Service;
 
 const config = {

@@ -24,102 +24,61 @@ import (
 	"github.com/evanw/esbuild/pkg/api"
 )
 
-// Compile builds the script that visitors of a notice version load. version is
-// the SHA-256 of the notice's canonical JSON, in hex. A notice that could break
-// out of the script is a fault of kind Unprocessed.
+// Compile builds the scripts that visitors of a notice version load: the whole
+// one, and its parts for pages that hold the boot themselves. version is the SHA-256
+// of the notice's canonical JSON, in hex. A notice that could break out of a
+// script is a fault of kind Unprocessed.
 func Compile(n *site.Notice, version string) (*site.Bundle, error) {
-	plain, err := build(n, version, entry(n))
+	c := compiler{notice: n, version: version}
+	bundle := &site.Bundle{Build: BuildID(), Parts: map[string]*site.Script{}}
+	whole, err := c.build(wholeProgram(n), n.Languages)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(plain)
-	bundle := &site.Bundle{
-		Build: BuildID(),
-		ETag:  `"` + hex.EncodeToString(sum[:16]) + `"`,
-		Plain: plain,
+	sum := sha256.New()
+	add := func(name string, p program, languages []string) error {
+		plain, err := c.build(p, languages)
+		if err != nil {
+			return err
+		}
+		sum.Write(plain)
+		bundle.Parts[name], err = pack(plain)
+		return err
 	}
-	if bundle.Brotli, err = compressBrotli(plain); err != nil {
+	if err := add("boot", bootProgram(n), nil); err != nil {
 		return nil, err
 	}
-	if bundle.Gzip, err = compressGzip(plain); err != nil {
+	for _, language := range n.Languages {
+		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n)} {
+			if err := add(name+"."+language, p, []string{language}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	packed, err := pack(whole)
+	if err != nil {
 		return nil, err
 	}
+	bundle.Script = *packed
 	return bundle, nil
+}
+
+func pack(plain []byte) (*site.Script, error) {
+	sum := sha256.Sum256(plain)
+	s := &site.Script{ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Plain: plain}
+	var err error
+	if s.Brotli, err = compressBrotli(plain); err != nil {
+		return nil, err
+	}
+	s.Gzip, err = compressGzip(plain)
+	return s, err
 }
 
 // Preview builds a plain script that shows the first layer at once and stores,
 // sends and blocks nothing: for the console's live preview.
 func Preview(n *site.Notice) ([]byte, error) {
-	p := program{start: "preview"}
-	p.looks(n)
-	return build(n, "", p.String())
-}
-
-// program is the generated entry: what it imports is what the script holds.
-type program struct {
-	start          string // function and file that take the configuration and the parts
-	imports, parts []string
-}
-
-func (p *program) use(part, file string) {
-	p.imports = append(p.imports, fmt.Sprintf("import { %s } from %q;\n", part, file))
-	p.parts = append(p.parts, "$"+part+": "+part) // a name that the compiler shortens
-}
-
-func (p *program) String() string {
-	return fmt.Sprintf("import config from \"./compiled\";\nimport { %s } from \"./%[1]s\";\n%[2]s%[1]s(config, { %[3]s });\n",
-		p.start, strings.Join(p.imports, ""), strings.Join(p.parts, ", "))
-}
-
-// looks adds the parts of both layers that the notice uses.
-func (p *program) looks(n *site.Notice) {
-	if n.Layout.Floating {
-		p.use("floating", "./elements/floating")
-	}
-	if n.Layout.Placement == "centre" {
-		p.use("modal", "./elements/modal")
-	}
-	if len(n.Services) > 0 {
-		p.use("serviceList", "./elements/services")
-	}
-	if len(n.Languages) > 1 {
-		p.use("pick", "./language")
-	}
-}
-
-// entry is the program of one site: the parts that its notice uses.
-func entry(n *site.Notice) string {
-	p := program{start: "start"}
-	if n.Enforcement.Policy {
-		p.use("enforce", "./gate/meta")
-		p.use("hook", "./gate/hooks")
-	}
-	if declares(n, "cookie", "local_storage", "session_storage") {
-		p.use("sweep", "./gate/remove")
-	}
-	if declares(n, "indexed_db") {
-		p.use("dropDatabases", "./gate/databases")
-	}
-	if n.HonourGPC && n.Regime != "notice-only" {
-		p.use("gpc", "./signals")
-	}
-	if slices.ContainsFunc(n.Services, func(s site.Service) bool { return len(s.Trackers) > 0 }) {
-		p.use("declared", "./trackers")
-	}
-	p.looks(n)
-	return p.String()
-}
-
-// declares tells whether a service that can be refused has a tracker of one of the kinds.
-func declares(n *site.Notice, kinds ...string) bool {
-	for _, s := range n.Services {
-		for _, t := range s.Trackers {
-			if s.Category != "necessary" && slices.Contains(kinds, t.Kind) {
-				return true
-			}
-		}
-	}
-	return false
+	c := compiler{notice: n}
+	return c.build(previewProgram(n), n.Languages)
 }
 
 // options are the compiler's, apart from the plugin; they are part of BuildID.
@@ -142,21 +101,42 @@ func options() api.BuildOptions {
 	}
 }
 
-func build(n *site.Notice, version, entry string) ([]byte, error) {
-	c, err := trim(n, version)
+// compiler builds the programs of one notice version.
+type compiler struct {
+	notice  *site.Notice
+	version string
+}
+
+// build compiles a program with the words of the languages.
+func (c *compiler) build(p program, languages []string) ([]byte, error) {
+	n := c.notice
+	config, err := trim(n, c.version, c.id())
 	if err != nil {
 		return nil, err
 	}
-	text, err := c.script()
+	if p.inline {
+		config.Origin = site.OriginMark
+	}
+	question, preferences, err := sheets(n)
 	if err != nil {
 		return nil, err
+	}
+	frame := []string{"frame"}
+	if n.Layout.Floating {
+		frame = append(frame, "floating")
 	}
 	o := options()
-	style, err := sheet(n)
-	if err != nil {
-		return nil, err
-	}
-	o.Plugins = []api.Plugin{sources(map[string]string{"entry.ts": entry, "compiled.ts": text, "elements/style.css": style})}
+	o.MangleCache = names()
+	o.Plugins = []api.Plugin{sources(map[string]string{
+		"entry.ts":                 p.text(config.ID),
+		"compiled.ts":              module(config),
+		"theme.ts":                 module(themeOf(n, languages)),
+		"question.ts":              module(questionOf(n, languages)),
+		"details.ts":               module(detailsOf(n, languages)),
+		"elements/frame.css":       css(frame...),
+		"elements/question.css":    question,
+		"elements/preferences.css": preferences,
+	})}
 	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		return nil, fmt.Errorf("compile the script of site %s: %s", n.Site, result.Errors[0].Text)
@@ -169,24 +149,33 @@ func build(n *site.Notice, version, entry string) ([]byte, error) {
 	return bytes.ReplaceAll(result.OutputFiles[0].Contents, []byte("<!--"), []byte(`\x3C!--`)), nil
 }
 
-// sheet is the style of the parts that the notice uses.
-func sheet(n *site.Notice) (string, error) {
-	names := []string{"style", n.Layout.Placement}
-	if n.Layout.Floating {
-		names = append(names, "floating")
+// id names version and compiler: scripts with the same one fit together.
+func (c *compiler) id() string {
+	return c.version[:min(8, len(c.version))] + BuildID()[:8]
+}
+
+// sheets are the styles of the two layers, with the parts that the notice uses.
+func sheets(n *site.Notice) (question, preferences string, err error) {
+	if !slices.Contains([]string{"bar", "box", "centre"}, n.Layout.Placement) {
+		return "", "", fault.New(fault.Unprocessed, "The placement %q is not known. Use bar, box or centre.", n.Layout.Placement)
 	}
+	second := []string{"preferences"}
 	if len(n.Services) > 0 {
-		names = append(names, "services")
+		second = append(second, "services")
 	}
+	return css("question", n.Layout.Placement), css(second...), nil
+}
+
+func css(names ...string) string {
 	var b strings.Builder
 	for _, name := range names {
 		raw, err := client.Sources.ReadFile("src/elements/" + name + ".css")
 		if err != nil {
-			return "", fault.New(fault.Unprocessed, "The placement %q is not known. Use bar, box or centre.", n.Layout.Placement)
+			panic(err) // the files are in the binary
 		}
 		b.Write(raw)
 	}
-	return b.String(), nil
+	return b.String()
 }
 
 // sources lets esbuild read the embedded TypeScript and a few generated files,
@@ -252,14 +241,14 @@ var buildID = sync.OnceValue(func() string {
 		panic(err) // the files are in the binary
 	}
 	// What this package generates counts, too.
-	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
-		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
-	fmt.Fprint(h, generation, entry(all), entry(&site.Notice{}))
+	for _, p := range everyProgram() {
+		fmt.Fprint(h, generation, p.text(""))
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 4
+const generation = 5
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

@@ -11,42 +11,56 @@ import (
 	"assent/internal/site"
 )
 
-// config is what the script embeds; client/src/config.ts is its twin.
-type config struct {
-	Site       string         `json:"$site"`
-	Version    string         `json:"$version"`
-	Scope      string         `json:"$scope"`
-	Regime     string         `json:"$regime"`
-	ChoiceDays int            `json:"$choice_days"`
-	Undeclared string         `json:"$undeclared"`
-	Domains    []string       `json:"$domains"`
-	Controller string         `json:"$controller"`
-	PolicyURL  string         `json:"$policy_url"`
-	Categories []string       `json:"$categories"`
-	Services   []service      `json:"$services"`
-	Languages  []string       `json:"$languages"`
-	RTL        []string       `json:"$right_to_left"` // those of Languages
-	Texts      map[string]any `json:"$texts"`
-	Layout     layout         `json:"$layout"`
-}
-
-type service struct {
-	Key       string            `json:"key"`
-	Name      string            `json:"name"`
-	Category  string            `json:"category"`
-	Provider  string            `json:"provider"`
-	Purpose   map[string]string `json:"purpose"`
-	PolicyURL string            `json:"policy_url"`
-	Hosts     []string          `json:"hosts"`
-	Trackers  [][3]string       `json:"trackers"` // kind, name, lifetime
-}
-
-type layout struct {
-	Placement string `json:"$placement"`
-	Light     any    `json:"$light"`
-	Dark      any    `json:"$dark"`
-	Radius    int    `json:"$radius"`
-}
+// The modules that scripts embed; client/src/config.ts is their twin.
+type (
+	config struct {
+		Site       string     `json:"$site"`
+		Version    string     `json:"$version"`
+		ID         string     `json:"$id"`
+		Origin     string     `json:"$origin"`
+		Scope      string     `json:"$scope"`
+		Regime     string     `json:"$regime"`
+		ChoiceDays int        `json:"$choice_days"`
+		Undeclared string     `json:"$undeclared"`
+		Domains    []string   `json:"$domains"`
+		Categories []string   `json:"$categories"`
+		Services   []enforced `json:"$services"`
+		Languages  []string   `json:"$languages"`
+	}
+	// enforced is a service as enforcement sees it.
+	enforced struct {
+		Key      string      `json:"key"`
+		Category string      `json:"category"`
+		Hosts    []string    `json:"hosts"`
+		Trackers [][2]string `json:"trackers"` // kind, name
+	}
+	theme struct {
+		Light  any               `json:"$light"`
+		Dark   any               `json:"$dark"`
+		Radius int               `json:"$radius"`
+		RTL    []string          `json:"$right_to_left"`
+		Reopen map[string]string `json:"$reopen"`
+	}
+	question struct {
+		Controller string         `json:"$controller"`
+		PolicyURL  string         `json:"$policy_url"`
+		Placement  string         `json:"$placement"`
+		Words      map[string]any `json:"$words"`
+	}
+	details struct {
+		Services []detail       `json:"$services"`
+		Words    map[string]any `json:"$words"`
+	}
+	// detail is a service as people see it.
+	detail struct {
+		Key       string            `json:"$key"`
+		Name      string            `json:"$name"`
+		Provider  string            `json:"$provider"`
+		PolicyURL string            `json:"$policy_url"`
+		Purpose   map[string]string `json:"$purpose"`
+		Lifetimes []string          `json:"$lifetimes"`
+	}
+)
 
 // Only these reach a style sheet or a policy, where other characters would have a meaning.
 var (
@@ -56,58 +70,103 @@ var (
 	key    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 )
 
-func trim(n *site.Notice, version string) (*config, error) {
+// trim is the notice as enforcement needs it. id names version and compiler.
+func trim(n *site.Notice, version, id string) (*config, error) {
 	c := &config{
 		Site:       n.Site,
 		Version:    version,
+		ID:         id,
 		Scope:      n.Scope(),
 		Regime:     n.Regime,
 		ChoiceDays: n.ChoiceDays,
 		Undeclared: n.Enforcement.Undeclared,
 		Domains:    append([]string{}, n.Domains...),
-		Controller: n.Controller.Name,
-		PolicyURL:  webAddress(n.Controller.PolicyURL),
-		Services:   []service{},
+		Services:   []enforced{},
 		Languages:  n.Languages,
-		RTL:        []string{},
-		Texts:      map[string]any{},
-		Layout:     layout{n.Layout.Placement, marked(n.Layout.Light), marked(n.Layout.Dark), n.Layout.Radius},
 	}
 	for _, category := range n.Categories {
 		c.Categories = append(c.Categories, category.Key)
 	}
-	optional := 0
 	for _, s := range n.Services {
-		c.Services = append(c.Services, trimService(s, n.Languages))
-		if s.Category != "necessary" {
-			optional++
+		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{}}
+		for _, t := range s.Trackers {
+			e.Trackers = append(e.Trackers, [2]string{t.Kind, t.Name})
 		}
-	}
-	for _, language := range n.Languages {
-		texts := n.Texts[language]
-		texts.Body = strings.ReplaceAll(texts.Body, "{partners}", strconv.Itoa(optional))
-		words := marked(texts)
-		for _, name := range unusedTexts(n) {
-			delete(words, name)
-		}
-		c.Texts[language] = words
-		if rightToLeft(language) {
-			c.RTL = append(c.RTL, language)
-		}
+		c.Services = append(c.Services, e)
 	}
 	return c, c.check(n)
 }
 
-// unusedTexts names the texts that the site's layers never show.
-func unusedTexts(n *site.Notice) []string {
-	var names []string
+func themeOf(n *site.Notice, languages []string) theme {
+	t := theme{Light: marked(n.Layout.Light), Dark: marked(n.Layout.Dark), Radius: n.Layout.Radius, RTL: []string{}, Reopen: map[string]string{}}
+	for _, language := range languages {
+		if rightToLeft(language) {
+			t.RTL = append(t.RTL, language)
+		}
+		if n.Layout.Floating {
+			t.Reopen[language] = n.Texts[language].Reopen
+		}
+	}
+	return t
+}
+
+func questionOf(n *site.Notice, languages []string) question {
+	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement, Words: map[string]any{}}
+	optional := 0
+	for _, s := range n.Services {
+		if s.Category != "necessary" {
+			optional++
+		}
+	}
+	for _, language := range languages {
+		t := n.Texts[language]
+		q.Words[language] = map[string]string{
+			"$title": t.Title, "$body": strings.ReplaceAll(t.Body, "{partners}", strconv.Itoa(optional)),
+			"$accept_all": t.AcceptAll, "$refuse_all": t.RefuseAll, "$choose": t.Choose, "$policy": t.Policy,
+		}
+	}
+	return q
+}
+
+// notDetails are texts that no preferences show: they are the first layer's, or
+// the site has no use for them.
+func notDetails(n *site.Notice) []string {
+	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen"}
 	if len(n.Services) == 0 {
 		names = append(names, "$provider", "$purpose", "$trackers", "$lifetime")
 	}
-	if !n.Layout.Floating {
-		names = append(names, "$reopen")
-	}
 	return names
+}
+
+func detailsOf(n *site.Notice, languages []string) details {
+	d := details{Services: []detail{}, Words: map[string]any{}}
+	for _, s := range n.Services {
+		d.Services = append(d.Services, detailOf(s, languages))
+	}
+	for _, language := range languages {
+		words := marked(n.Texts[language])
+		for _, name := range notDetails(n) {
+			delete(words, name)
+		}
+		d.Words[language] = words
+	}
+	return d
+}
+
+func detailOf(s site.Service, languages []string) detail {
+	d := detail{Key: s.Key, Name: s.Name, Provider: s.Provider, PolicyURL: webAddress(s.PolicyURL), Purpose: map[string]string{}, Lifetimes: []string{}}
+	if s.Country != "" && s.Provider != "" {
+		d.Provider += " (" + s.Country + ")"
+	}
+	for _, language := range languages {
+		if purpose := s.Purpose[language]; purpose != "" {
+			d.Purpose[language] = purpose
+		}
+	}
+	for _, t := range s.Trackers {
+		d.Lifetimes = append(d.Lifetimes, t.Lifetime)
+	}
+	return d
 }
 
 // marked gives the fields the names that the compiler shortens.
@@ -125,31 +184,6 @@ func marked(v any) map[string]any {
 		short["$"+name] = value
 	}
 	return short
-}
-
-func trimService(s site.Service, languages []string) service {
-	t := service{
-		Key:       s.Key,
-		Name:      s.Name,
-		Category:  s.Category,
-		Provider:  s.Provider,
-		Purpose:   map[string]string{},
-		PolicyURL: webAddress(s.PolicyURL),
-		Hosts:     append([]string{}, s.Hosts...),
-		Trackers:  [][3]string{},
-	}
-	if s.Country != "" && s.Provider != "" {
-		t.Provider += " (" + s.Country + ")"
-	}
-	for _, language := range languages {
-		if purpose := s.Purpose[language]; purpose != "" {
-			t.Purpose[language] = purpose
-		}
-	}
-	for _, tracker := range s.Trackers {
-		t.Trackers = append(t.Trackers, [3]string{tracker.Kind, tracker.Name, tracker.Lifetime})
-	}
-	return t
 }
 
 // check refuses what would have a meaning of its own where the script puts it.
@@ -208,9 +242,12 @@ func webAddress(s string) string {
 // quotes are escaped, and check keeps the keys that people choose free of it.
 var name = regexp.MustCompile(`"(\$[a-z_]+)":`)
 
-// script is the configuration as a module. Without quotes the compiler may
-// shorten the names, here and where they are read.
-func (c *config) script() (string, error) {
-	raw, err := json.Marshal(c)
-	return "export default " + name.ReplaceAllString(string(raw), "$1:"), err
+// module writes a value as a module. Without quotes the compiler may shorten
+// the names, here and where they are read.
+func module(v any) string {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // strings, numbers, lists and maps of them
+	}
+	return "export default " + name.ReplaceAllString(string(raw), "$1:")
 }

@@ -56,7 +56,7 @@ type public struct {
 	waiting         atomic.Int64 // decisions that wait for the register
 
 	mu      sync.RWMutex
-	scripts map[string]*script // by site key
+	scripts map[string]*script // by site key, and site key/part
 }
 
 // handler answers a request and returns the status that it wrote, or an error
@@ -79,6 +79,7 @@ func New(d Deps) http.Handler {
 	mux := http.NewServeMux()
 	p.mount(mux, []route{
 		{"GET /b/{file}", p.script, problem},
+		{"GET /b/{site}/{file}", p.part, problem},
 		{"POST /v1/consents", p.consent, problem},
 		{"OPTIONS /v1/consents", preflight, problem},
 		{"POST /v1/events", p.events, problem},

@@ -5,12 +5,13 @@ import (
 	"strconv"
 	"strings"
 
+	"assent/internal/fault"
 	"assent/internal/site"
 )
 
 // script is a site's compiled script with its header values made ready.
 type script struct {
-	bundle *site.Bundle
+	source *site.Script
 	forms  [3]form // brotli, gzip, plain: the order of preference
 }
 
@@ -22,8 +23,8 @@ type form struct {
 	alwaysAccepted bool
 }
 
-func newScript(b *site.Bundle) *script {
-	s := &script{bundle: b}
+func newScript(b *site.Script) *script {
+	s := &script{source: b}
 	// Each coding is a representation of its own and needs an ETag of its own
 	// (RFC 9110 section 8.8.3.3).
 	tag := strings.TrimSuffix(b.ETag, `"`)
@@ -40,16 +41,16 @@ func newScript(b *site.Bundle) *script {
 	return s
 }
 
-// scriptOf finds the prepared form of a site's script and makes it anew when
-// another version is in force.
-func (p *public) scriptOf(live *site.Live) *script {
+// scriptOf finds the prepared form of a script and makes it anew when another
+// version is in force. name is the site key, with the part's name behind a slash.
+func (p *public) scriptOf(name string, source *site.Script) *script {
 	p.mu.RLock()
-	s := p.scripts[live.Key]
+	s := p.scripts[name]
 	p.mu.RUnlock()
-	if s == nil || s.bundle != live.Bundle {
-		s = newScript(live.Bundle)
+	if s == nil || s.source != source {
+		s = newScript(source)
 		p.mu.Lock()
-		p.scripts[live.Key] = s
+		p.scripts[name] = s
 		p.mu.Unlock()
 	}
 	return s
@@ -65,7 +66,27 @@ func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
 	if live == nil || live.Bundle == nil {
 		return 0, errUnknownSite
 	}
-	f := p.scriptOf(live).pick(r.Header["Accept-Encoding"])
+	return p.serveScript(w, r, p.scriptOf(key, &live.Bundle.Script))
+}
+
+// part serves GET /b/{site}/{part}.js, what the boot in a page asks for, and
+// the boot itself for those who build pages.
+func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
+	key := r.PathValue("site")
+	name, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
+	live := p.Cache.Site(key)
+	if live == nil || live.Bundle == nil || !isScript {
+		return 0, errUnknownSite
+	}
+	source := live.Bundle.Parts[name]
+	if source == nil {
+		return 0, fault.New(fault.NotFound, "The script of this site has no part with this name. The boot in the page is of another version; print it anew with assent site show.")
+	}
+	return p.serveScript(w, r, p.scriptOf(key+"/"+name, source))
+}
+
+func (p *public) serveScript(w http.ResponseWriter, r *http.Request, s *script) (int, error) {
+	f := s.pick(r.Header["Accept-Encoding"])
 	h := w.Header()
 	h["Cache-Control"] = scriptCache
 	h["Etag"] = f.etag

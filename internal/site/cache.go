@@ -86,7 +86,7 @@ func (c *Cache) Refresh(ctx context.Context) error {
 			continue
 		}
 		l := &Live{ID: s.ID, Key: s.Key, Version: s.Version, Domains: s.Domains}
-		if was := old[s.Key]; was != nil && was.Bundle.ETag == etags[s.Key] {
+		if was := old[s.Key]; was != nil && was.Bundle.Build+was.Bundle.ETag == etags[s.Key] {
 			l.Bundle = was.Bundle
 		} else if l.Bundle, err = loadBundle(ctx, c.db, s.Version); err != nil {
 			return err

@@ -118,7 +118,19 @@ func upsertBundle(ctx context.Context, tx *sql.Tx, version string, b *Bundle) er
 		on conflict (version) do update set build = excluded.build, etag = excluded.etag,
 			plain = excluded.plain, brotli = excluded.brotli, gzip = excluded.gzip`,
 		version, b.Build, b.ETag, b.Plain, b.Brotli, b.Gzip)
-	return err
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "delete from bundle_part where version = $1", version); err != nil {
+		return err
+	}
+	for name, p := range b.Parts {
+		if _, err := tx.ExecContext(ctx, `insert into bundle_part (version, name, etag, plain, brotli, gzip) values ($1, $2, $3, $4, $5, $6)`,
+			version, name, p.ETag, p.Plain, p.Brotli, p.Gzip); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // touch marks a change that other processes notice within a second.
@@ -219,26 +231,42 @@ func (s *Store) staleVersions(ctx context.Context, build string) ([]string, erro
 }
 
 func loadBundle(ctx context.Context, d *db.DB, version string) (*Bundle, error) {
-	b := new(Bundle)
+	b := &Bundle{Parts: map[string]*Script{}}
 	err := d.Read().QueryRowContext(ctx, "select build, etag, plain, brotli, gzip from bundle where version = $1", version).
 		Scan(&b.Build, &b.ETag, &b.Plain, &b.Brotli, &b.Gzip)
-	return b, d.Explain(err)
+	if err != nil {
+		return nil, d.Explain(err)
+	}
+	rows, err := d.Read().QueryContext(ctx, "select name, etag, plain, brotli, gzip from bundle_part where version = $1", version)
+	if err != nil {
+		return nil, d.Explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		p := new(Script)
+		if err := rows.Scan(&name, &p.ETag, &p.Plain, &p.Brotli, &p.Gzip); err != nil {
+			return nil, d.Explain(err)
+		}
+		b.Parts[name] = p
+	}
+	return b, d.Explain(rows.Err())
 }
 
-// bundleETags maps every site key to the ETag of its script in force.
+// bundleETags maps every site key to the build and the ETag of its script in force.
 func bundleETags(ctx context.Context, d *db.DB) (map[string]string, error) {
-	rows, err := d.Read().QueryContext(ctx, "select s.site, b.etag from site s join bundle b on b.version = s.version")
+	rows, err := d.Read().QueryContext(ctx, "select s.site, b.build, b.etag from site s join bundle b on b.version = s.version")
 	if err != nil {
 		return nil, d.Explain(err)
 	}
 	defer rows.Close()
 	etags := map[string]string{}
 	for rows.Next() {
-		var key, etag string
-		if err := rows.Scan(&key, &etag); err != nil {
+		var key, build, etag string
+		if err := rows.Scan(&key, &build, &etag); err != nil {
 			return nil, err
 		}
-		etags[key] = etag
+		etags[key] = build + etag
 	}
 	return etags, d.Explain(rows.Err())
 }

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -28,9 +29,30 @@ type Site struct {
 // Owns tells whether host (lower case, no port) belongs to the site.
 func (s *Site) Owns(host string) bool { return ownsHost(s.Domains, host) }
 
-// Bundle is the compiled script of one notice version.
+// Bundle is what one notice version was compiled to: the whole script, which
+// the tag loads, and its parts by name ("boot", "ask.de"), for pages that hold the
+// boot themselves.
 type Bundle struct {
-	Build               string // what it was compiled from and how; see banner.BuildID
+	Build string // what it was compiled from and how; see banner.BuildID
+	Script
+	Parts map[string]*Script
+}
+
+// OriginMark stands in a compiled boot for the consent server's scheme and host,
+// which are known when it is printed or served.
+const OriginMark = "https://consent.invalid"
+
+// Boot is the JavaScript that a page holds itself, for a server at origin; nil
+// when the bundle was compiled without.
+func (b *Bundle) Boot(origin string) []byte {
+	if b.Parts["boot"] == nil {
+		return nil
+	}
+	return bytes.ReplaceAll(b.Parts["boot"].Plain, []byte(OriginMark), []byte(origin))
+}
+
+// Script is a compiled script in the forms in which it is sent.
+type Script struct {
 	ETag                string // quoted, as the header has it
 	Plain, Brotli, Gzip []byte
 }

@@ -1,12 +1,12 @@
 // The first layer: accept, refuse with the same weight, choose.
-import type { Texts } from "../config";
+import type { Question, Words } from "../config";
 import { uniform } from "../decision";
 import { safely } from "../safely";
 import { button, h, link } from "./dom";
 import type { Desk, Source } from "./ui";
 
 /** "Refuse all" and "Accept all", which differ in nothing but their words. */
-export function answers(desk: Desk, texts: Texts, look: "main" | "plain", source: Source): HTMLElement[] {
+export function answers(desk: Desk, texts: Words, look: "main" | "plain", source: Source): HTMLElement[] {
   const { $config: config } = desk;
   return [
     button(look + " refuse", texts.$refuse_all, () => desk.$decide("accept_necessary", uniform(config, false), source)),
@@ -14,14 +14,14 @@ export function answers(desk: Desk, texts: Texts, look: "main" | "plain", source
   ];
 }
 
-export function firstLayer(desk: Desk, texts: Texts, tag: "section" | "dialog", choose: () => void): HTMLElement {
-  const { $config: config } = desk;
+/** hint: somebody is about to choose. */
+export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "section" | "dialog", choose: () => void, hint: () => void): HTMLElement {
   const text = h(
     "div",
     { class: "text" },
-    config.$controller && h("p", { class: "who" }, config.$controller),
+    question.$controller && h("p", { class: "who" }, question.$controller),
     h("h2", { id: "title" }, texts.$title),
-    h("p", {}, texts.$body, " ", link(config.$policy_url, texts.$policy)),
+    h("p", {}, texts.$body, " ", link(question.$policy_url, texts.$policy)),
   );
   // What scrolls must be reachable by keyboard. The page's viewport is known later.
   safely(() =>
@@ -31,13 +31,13 @@ export function firstLayer(desk: Desk, texts: Texts, tag: "section" | "dialog", 
   );
   return h(
     tag,
-    { class: "banner " + config.$layout.$placement, "aria-labelledby": "title" },
+    { class: "banner " + question.$placement, "aria-labelledby": "title" },
     text,
     h(
       "div",
       { class: "actions" },
       ...answers(desk, texts, "main", "banner"),
-      button("plain choose", texts.$choose, choose),
+      h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose),
     ),
   );
 }

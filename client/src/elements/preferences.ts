@@ -1,19 +1,22 @@
 // The second layer: every category and service with a switch, and the record.
-import { NECESSARY, type Texts } from "../config";
+import { NECESSARY, type Details, type Words } from "../config";
+import type { Parts } from "../core";
 import { complete, everyService, granted, optional, statusOf, uniform } from "../decision";
 import { answers } from "./banner";
 import { button, h, link } from "./dom";
-import type { serviceList } from "./services";
+import css from "./preferences.css";
 import type { Desk } from "./ui";
 
-/** The dialog, and what opens it with the choice that is in force then. */
+/** The dialog, what opens it with the choice that is in force then, and its style. */
 export function preferences(
   desk: Desk,
-  texts: Texts,
+  { $serviceList: services, $question: question }: Parts,
+  first: Words,
+  details: Details,
   language: string,
-  services?: typeof serviceList,
-): [dialog: HTMLDialogElement, open: () => void] {
+): [dialog: HTMLDialogElement, open: () => void, css: string] {
   const { $config: config } = desk;
+  const texts = details.$words[language]!;
   /** By ID of the label: "c-" and a category's key, "s-" and a service's. */
   const switches = new Map<string, HTMLInputElement>();
   const body = h("div", { class: "scroll", tabindex: "0" });
@@ -55,7 +58,7 @@ export function preferences(
       ),
       h("p", {}, texts.$category_description[key] ?? ""),
       services && members.length
-        ? services(members, texts, language, (label) =>
+        ? services(members, details.$services, first, texts, language, (label) =>
             key !== NECESSARY &&
             toggle(label, () => {
               const all = Object.values(values("s-", keys));
@@ -117,7 +120,7 @@ export function preferences(
     h("header", {}, h("h2", { id: "preferences" }, texts.$preferences_title), close),
     body,
     optional(config).length > 0 &&
-      h("footer", {}, ...answers(desk, texts, "plain", "preferences"), button("main save", texts.$save, save)),
+      h("footer", {}, ...answers(desk, first, "plain", "preferences"), button("main save", texts.$save, save)),
   );
 
   function open(): void {
@@ -126,7 +129,7 @@ export function preferences(
       h(
         "div",
         {},
-        h("p", {}, texts.$preferences_body, " ", link(config.$policy_url, texts.$policy)),
+        h("p", {}, texts.$preferences_body, " ", link(question!.$policy_url, first.$policy)),
         ...config.$categories.map(category),
         record(),
       ),
@@ -135,5 +138,5 @@ export function preferences(
     body.scrollTop = 0;
   }
 
-  return [dialog, open];
+  return [dialog, open, css];
 }

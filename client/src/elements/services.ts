@@ -1,11 +1,13 @@
 // The services of a category: what each is for and what it stores.
-import type { Service, Texts } from "../config";
+import type { Detail, DetailWords, Service, Words } from "../config";
 import { h, link } from "./dom";
 
 /** toggle makes the switch that the element with this ID names, or none. */
 export function serviceList(
   services: readonly Service[],
-  texts: Texts,
+  told: readonly Detail[],
+  first: Words,
+  texts: DetailWords,
   language: string,
   toggle: (label: string) => HTMLElement | false,
 ): HTMLElement {
@@ -14,15 +16,16 @@ export function serviceList(
     {},
     ...services.map((service) => {
       const id = "s-" + service.key;
-      return h("li", {}, h("details", {}, h("summary", { id }, service.name), details(service, texts, language)), toggle(id));
+      const detail = told.find(({ $key: key }) => key === service.key)!;
+      return h("li", {}, h("details", {}, h("summary", { id }, detail.$name), details(service, detail, first, texts, language)), toggle(id));
     }),
   );
 }
 
-function details(service: Service, texts: Texts, language: string): HTMLElement {
-  const purpose = service.purpose[language] ?? Object.values(service.purpose)[0] ?? "";
-  const trackers = service.trackers.map(([kind, name, lifetime]) =>
-    h("span", {}, h("code", { dir: "ltr" }, name), " ", kind.replace("_", " "), lifetime && ` · ${texts.$lifetime}: ${lifetime}`),
+function details(service: Service, detail: Detail, first: Words, texts: DetailWords, language: string): HTMLElement {
+  const { $purpose: purposes, $lifetimes: lifetimes } = detail;
+  const trackers = service.trackers.map(([kind, name], i) =>
+    h("span", {}, h("code", { dir: "ltr" }, name), " ", kind.replace("_", " "), !!lifetimes[i] && ` · ${texts.$lifetime}: ${lifetimes[i]}`),
   );
   const row = (term: string, ...values: (Node | string | false)[]) => {
     const told = values.filter(Boolean);
@@ -31,8 +34,8 @@ function details(service: Service, texts: Texts, language: string): HTMLElement 
   return h(
     "dl",
     {},
-    ...row(texts.$provider, service.provider, link(service.policy_url, texts.$policy)),
-    ...row(texts.$purpose, purpose),
+    ...row(texts.$provider, detail.$provider, link(detail.$policy_url, first.$policy)),
+    ...row(texts.$purpose, purposes[language] ?? Object.values(purposes)[0] ?? ""),
     ...row(texts.$trackers, ...trackers),
   );
 }

@@ -1,15 +1,11 @@
-// The host element with its shadow root, and what is shown in it.
+// Both layers, and which of them is shown.
 import type { Config } from "../config";
+import type { Parts } from "../core";
 import type { Action, Choice, Selection } from "../decision";
-import type { pick } from "../language";
+import { safely } from "../safely";
 import { firstLayer } from "./banner";
-import { h } from "./dom";
-import type { floating } from "./floating";
-import type { modal } from "./modal";
-import { preferences } from "./preferences";
-import { quietly, safely } from "../safely";
-import type { serviceList } from "./services";
-import { dress } from "./sheet";
+import type { Frame } from "./frame";
+import css from "./question.css";
 
 export type Source = "banner" | "preferences" | "signal" | "api";
 
@@ -26,97 +22,72 @@ export interface Desk {
   $shown(layer: "banner" | "preferences" | ""): void;
 }
 
-/** What a site's layers may do without; a part that is missing is not in its script. */
-export interface Looks {
-  /** The button that opens the preferences again. */
-  readonly $floating?: typeof floating;
-  /** Without it the page can be used while the first layer asks. */
-  readonly $modal?: typeof modal;
-  /** Without it the site has no services. */
-  readonly $serviceList?: typeof serviceList;
-  /** Without it the site has one language. */
-  readonly $pick?: typeof pick;
+/** What the layers are made of: core.ts, or the console's preview. */
+export interface Stage {
+  /** May grow: the preferences can come later. */
+  readonly $parts: Parts;
+  readonly $frame: Frame;
+  readonly $language: string;
+  /** Sees to it that a part is there. */
+  $need(name: string): Promise<void>;
 }
 
 export interface Ui {
-  readonly $language: string;
   /** Shows the first layer. */
   $ask(): void;
   /** Opens the preferences. */
-  open(): void;
+  $open(): Promise<void>;
   /** Closes both layers: there is a choice. */
   $rest(): void;
 }
 
-export function layers(desk: Desk, looks: Looks): Ui {
-  const { $config: config } = desk;
-  const page = document.documentElement;
-  const languages = config.$languages;
-  const language = looks.$pick?.(languages, [page.lang, ...navigator.languages]) ?? languages[0]!;
-  const texts = config.$texts[language]!;
-  const [dialog, fill] = preferences(desk, texts, language, looks.$serviceList);
-  const root = h("div", { lang: language, dir: config.$right_to_left.includes(language) ? "rtl" : "ltr" }, dialog);
-  const banner = firstLayer(desk, texts, looks.$modal ? "dialog" : "section", open);
-  const again = looks.$floating?.(texts.$reopen, open);
-  dialog.addEventListener("close", () => desk.$shown(banner.isConnected ? "banner" : ""));
-
-  const host = document.createElement("assent-consent");
-  let watch: MutationObserver | undefined;
-
-  /**
-   * Puts the host into the top layer, where no style of the page's root reaches
-   * it. Everything outside an open modal dialog is inert, a popover too: while
-   * the first layer asks, the host moves into the innermost one.
-   */
-  function raise(): void {
-    const parent = (watch && quietly(() => [...document.querySelectorAll("dialog:modal")].pop())) ?? page;
-    // A move would close the preferences.
-    if (host.parentNode === parent || (dialog.open && host.isConnected)) return;
-    // Before the body: first in the order of the Tab key, and out of reach of
-    // frameworks that replace the body.
-    parent.insertBefore(host, parent === page ? document.body : null);
-    host.showPopover?.();
-  }
+export function layers(desk: Desk, stage: Stage): Ui {
+  const { $frame: frame, $parts: parts, $language: language } = stage;
+  const words = parts.$question!.$words[language]!;
+  const banner = firstLayer(desk, parts.$question!, words, parts.$modal ? "dialog" : "section", () => void open(), () => void more());
+  let sheets = [css];
+  let dialog: HTMLDialogElement | undefined;
+  let fill: (() => void) | undefined;
 
   function mount(): void {
-    if (!host.shadowRoot) {
-      const shadow = host.attachShadow({ mode: "open" });
-      dress(shadow, config.$layout);
-      shadow.append(root);
-      host.popover = "manual";
-    }
-    raise();
+    frame.$mount(...sheets);
+    sheets = [];
   }
 
-  function open(): void {
+  const more = () => stage.$need("more").catch(console.error);
+
+  async function open(): Promise<void> {
+    if (!stage.$parts.$preferences) await more();
+    const { $preferences: preferences, $details: details } = stage.$parts;
+    // It did not load; whoever asks again tries again.
+    if (!preferences) return;
+    if (!dialog) {
+      let style: string;
+      [dialog, fill, style] = preferences(desk, stage.$parts, words, details!, language);
+      sheets.push(style);
+      frame.$root.append(dialog);
+      dialog.addEventListener("close", () => desk.$shown(banner.isConnected ? "banner" : ""));
+    }
     mount();
-    fill();
+    fill!();
     desk.$shown("preferences");
   }
 
   return {
-    $language: language,
-    open,
+    $open: open,
     $ask() {
-      safely(() => {
-        if (looks.$modal) return;
-        watch = new MutationObserver(raise);
-        watch.observe(page, { attributeFilter: ["open"], childList: true, subtree: true });
-      });
+      safely(() => parts.$modal || frame.$watch());
       mount();
-      again?.remove();
+      frame.$hide();
       if (banner.isConnected) return;
-      root.prepend(banner);
-      looks.$modal?.(banner);
+      frame.$root.prepend(banner);
+      parts.$modal?.(banner);
       desk.$shown("banner");
     },
     $rest() {
-      watch?.disconnect();
-      watch = undefined;
-      dialog.close();
-      mount();
+      dialog?.close();
       banner.remove();
-      if (again) root.append(again);
+      frame.$rest();
       desk.$shown("");
     },
   };

@@ -1,6 +1,8 @@
 // Elements that wait for a choice: <script type="text/plain" data-assent="…">,
 // <iframe data-src="…" data-assent="…"> and their like.
+import type { Boot } from "../boot";
 import { safely } from "../safely";
+import { trusted } from "../trusted";
 import { redirectWrites, writes } from "./write";
 
 const SELECTOR = "[data-assent]";
@@ -17,7 +19,7 @@ function waits(node: Node): boolean {
 }
 
 /** Returns what releases every element whose keys are all allowed; new elements are released by themselves. */
-export function markup(allowed: (key: string) => boolean, nonce: string): () => void {
+export function markup(allowed: (key: string) => boolean, boot: Boot): () => void {
   const done = new WeakSet<Element>();
   /** Scripts run in the order in which they stand. */
   let chain: Promise<void> = Promise.resolve();
@@ -49,12 +51,12 @@ export function markup(allowed: (key: string) => boolean, nonce: string): () => 
     }
     const { type, src } = inert.dataset;
     if (type) live.type = type;
-    if (src) live.src = src;
-    live.nonce = inert.nonce || nonce;
-    live.text = inert.text;
+    if (src) live.src = trusted(boot, "createScriptURL", src);
+    live.nonce = inert.nonce || boot.$nonce;
+    live.text = trusted(boot, "createScript", inert.text);
     // A dynamic script is async unless told otherwise.
     live.async = inert.hasAttribute("async");
-    redirectWrites(live);
+    redirectWrites(live, boot);
     if (live.async || type === "module") {
       inert.replaceWith(live);
       return;

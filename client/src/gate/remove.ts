@@ -4,14 +4,26 @@ import type { Kind } from "../config";
 import { parents } from "../hosts";
 import { jar, local, session } from "../storage";
 
+type Refused = (kind: Kind, name: string) => boolean;
+
+/** Whether there is anything to remove. */
+export function leftovers(refused: Refused): boolean {
+  return (
+    jar().some((pair) => pair && refused("cookie", nameOf(pair))) ||
+    Object.keys(local).some((name) => refused("local_storage", name)) ||
+    Object.keys(session).some((name) => refused("session_storage", name))
+  );
+}
+
 /** Removes everything that refused(kind, name) says. */
-export function sweep(refused: (kind: Kind, name: string) => boolean): void {
-  for (const pair of jar()) {
-    const name = pair.split("=", 1)[0]!;
-    if (pair && refused("cookie", name)) expire(name);
-  }
+export function sweep(refused: Refused): void {
+  for (const pair of jar()) if (pair && refused("cookie", nameOf(pair))) expire(nameOf(pair));
   clear(local, (name) => refused("local_storage", name));
   clear(session, (name) => refused("session_storage", name));
+}
+
+function nameOf(pair: string): string {
+  return pair.split("=", 1)[0]!;
 }
 
 function clear(storage: Storage, refused: (name: string) => boolean): void {

@@ -1,12 +1,16 @@
 // A script that is released after the page was read and calls document.write
 // would blank the page. What it writes goes behind the script instead.
+import type { Stale } from "../boot";
+import { trusted } from "../trusted";
 
 // Made when they are needed: nothing that a page can break may run before the policy is in.
 // Keys are the released scripts, and null for their late callbacks.
 let buffers: Map<unknown, string> | undefined;
+let trust: Stale | undefined;
 
 /** Marks a script as released; the first one hooks document.write. */
-export function redirectWrites(script: HTMLScriptElement): void {
+export function redirectWrites(script: HTMLScriptElement, boot: Stale): void {
+  trust = boot;
   script.addEventListener("load", () => writes(script));
   if (buffers) return void buffers.set(script, "");
   const all = (buffers = new Map<unknown, string>([[script, ""]]));
@@ -29,7 +33,7 @@ export function writes(script: HTMLScriptElement | null): void {
   buffers?.set(script, "");
   if (!html) return;
   const body = document.body as HTMLElement | null;
-  const part = document.createRange().createContextualFragment(html);
+  const part = document.createRange().createContextualFragment(trusted(trust!, "createHTML", html));
   if (script && body?.contains(script)) script.after(part);
   else body?.append(part);
 }

@@ -1,0 +1,213 @@
+package banner
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"assent/internal/site"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+// program is a generated entry: what it imports is what the script holds.
+type program struct {
+	call    string // with %s for the parts of the boot and %s for the others
+	inline  bool   // the script stands in the page and has no address of its own
+	imports []string
+	boot    []string // parts that enforce, in the page's head
+	rest    []string
+}
+
+func (p *program) from(what, file string) {
+	p.imports = append(p.imports, fmt.Sprintf("import %s from %q;\n", what, file))
+}
+
+// use adds a part under the name that the compiler shortens.
+func (p *program) use(list *[]string, part, file string) {
+	p.from("{ "+part+" }", file)
+	*list = append(*list, "$"+part+": "+part)
+}
+
+func (p *program) text(id string) string {
+	call := strings.NewReplacer("{id}", fmt.Sprintf("%q", id), "{boot}", strings.Join(p.boot, ", "), "{rest}", strings.Join(p.rest, ", ")).Replace(p.call)
+	return strings.Join(p.imports, "") + call
+}
+
+// mostLanguages is how many languages the whole script holds the words of. With
+// more it leaves the layers out, which then come in the visitor's language.
+const mostLanguages = 3
+
+// wholeProgram is everything in one script, the tag's.
+func wholeProgram(n *site.Notice) program {
+	p := program{call: "start(config, { {boot} }, (boot) => grow(boot, { {rest} }));\n"}
+	p.from("config", "./compiled")
+	p.from("{ start }", "./start")
+	p.from("{ grow }", "./extend")
+	p.enforcing(n)
+	p.returning(n)
+	if len(n.Languages) <= mostLanguages {
+		p.asking(n)
+		p.choosing(n)
+	} else {
+		p.use(&p.boot, "load", "./load")
+	}
+	return p
+}
+
+// bootProgram stands in the page itself and loads what the page needs.
+func bootProgram(n *site.Notice) program {
+	p := program{call: "start(config, { {boot} });\n", inline: true}
+	p.from("config", "./compiled")
+	p.from("{ start }", "./start")
+	p.enforcing(n)
+	p.use(&p.boot, "load", "./load")
+	return p
+}
+
+func later() program {
+	p := program{call: "extend({id}, { {rest} });\n"}
+	p.from("{ extend }", "./extend")
+	return p
+}
+
+// coreProgram is what a returning visitor's page loads.
+func coreProgram(n *site.Notice) program {
+	p := later()
+	p.returning(n)
+	return p
+}
+
+// askProgram is what a page loads when there is something to decide.
+func askProgram(n *site.Notice) program {
+	p := later()
+	p.returning(n)
+	p.asking(n)
+	return p
+}
+
+// moreProgram is the second layer.
+func moreProgram(n *site.Notice) program {
+	p := later()
+	p.choosing(n)
+	return p
+}
+
+func previewProgram(n *site.Notice) program {
+	p := program{call: "preview(config, { {rest} }{boot});\n"}
+	p.from("config", "./compiled")
+	p.from("{ preview }", "./preview")
+	p.returning(n)
+	p.asking(n)
+	p.choosing(n)
+	if len(n.Languages) > 1 {
+		p.from("{ pick }", "./language")
+		p.boot = []string{", pick"}
+	}
+	return p
+}
+
+// everyProgram is every program of a notice that uses every part.
+func everyProgram() []program {
+	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
+		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
+	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), previewProgram(all)}
+}
+
+// enforcing adds the parts that stand before the page's own tags.
+func (p *program) enforcing(n *site.Notice) {
+	if n.Enforcement.Policy {
+		p.use(&p.boot, "enforce", "./gate/meta")
+		p.use(&p.boot, "hook", "./gate/hooks")
+	}
+	if n.HonourGPC && n.Regime != "notice-only" {
+		p.use(&p.boot, "gpc", "./signals")
+	}
+	if slices.ContainsFunc(n.Services, func(s site.Service) bool { return len(s.Trackers) > 0 }) {
+		p.use(&p.boot, "declared", "./trackers")
+	}
+	if len(n.Languages) > 1 {
+		p.use(&p.boot, "pick", "./language")
+	}
+}
+
+// returning adds the parts that every page needs.
+func (p *program) returning(n *site.Notice) {
+	p.from("$theme", "./theme")
+	p.rest = append(p.rest, "$theme")
+	p.from("{ Frame }", "./elements/frame")
+	p.rest = append(p.rest, "$frame: Frame")
+	p.use(&p.rest, "markup", "./gate/markup")
+	if declares(n, "cookie", "local_storage", "session_storage") {
+		p.use(&p.rest, "leftovers", "./gate/remove")
+	}
+	if n.Layout.Floating {
+		p.use(&p.rest, "floating", "./elements/floating")
+	}
+}
+
+// asking adds the first layer and what decides.
+func (p *program) asking(n *site.Notice) {
+	p.from("$question", "./question")
+	p.rest = append(p.rest, "$question")
+	p.from("{ App }", "./app")
+	p.rest = append(p.rest, "$decide: App")
+	if declares(n, "cookie", "local_storage", "session_storage") {
+		p.use(&p.rest, "sweep", "./gate/remove")
+	}
+	if declares(n, "indexed_db") {
+		p.use(&p.rest, "dropDatabases", "./gate/databases")
+	}
+	if n.Layout.Placement == "centre" {
+		p.use(&p.rest, "modal", "./elements/modal")
+	}
+}
+
+// choosing adds the second layer.
+func (p *program) choosing(n *site.Notice) {
+	p.from("$details", "./details")
+	p.rest = append(p.rest, "$details")
+	p.use(&p.rest, "preferences", "./elements/preferences")
+	if len(n.Services) > 0 {
+		p.use(&p.rest, "serviceList", "./elements/services")
+	}
+}
+
+// declares tells whether a service that can be refused has a tracker of one of the kinds.
+func declares(n *site.Notice, kinds ...string) bool {
+	for _, s := range n.Services {
+		for _, t := range s.Trackers {
+			if s.Category != "necessary" && slices.Contains(kinds, t.Kind) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// names are the short names of all programs together, so that scripts which are
+// loaded one by one call the same thing by the same name.
+func names() map[string]any { return maps.Clone(shortNames()) }
+
+var shortNames = sync.OnceValue(func() map[string]any {
+	n := site.DefaultNotice("site", "name")
+	n.Services = []site.Service{{Key: "a", Category: "analytics"}}
+	var entry strings.Builder
+	generated := map[string]string{"compiled.ts": module(config{}), "theme.ts": module(themeOf(n, n.Languages)),
+		"question.ts": module(questionOf(n, n.Languages)), "details.ts": module(detailsOf(n, n.Languages))}
+	for i, p := range everyProgram() {
+		name := fmt.Sprintf("program%d.ts", i)
+		generated[name] = p.text("")
+		fmt.Fprintf(&entry, "import \"./%s\";\n", strings.TrimSuffix(name, ".ts"))
+	}
+	generated["entry.ts"] = entry.String()
+	o := options()
+	o.Plugins = []api.Plugin{sources(generated)}
+	result := api.Build(o)
+	if len(result.Errors) > 0 {
+		panic("banner: " + result.Errors[0].Text) // the files are in the binary
+	}
+	return result.MangleCache
+})
