@@ -2,14 +2,18 @@
 import type { Assent } from "../assent";
 import type { Boot } from "./boot";
 
-export function expose(boot: Boot): Assent {
+export function expose(b: Boot): Assent {
+  const later =
+    <K extends "open" | "set" | "withdraw">(name: K) =>
+    async (...args: Parameters<Assent[K]>) =>
+      ((await b.$decider())[name] as (...args: Parameters<Assent[K]>) => Promise<void>)(...args);
   return {
-    get: () => (boot.n ?? boot).get(),
-    allowed: (key) => (boot.n ?? boot).allowed(key),
-    open: () => void boot.$app().then((app) => app.open()).catch(console.error),
-    set: async (choice) => (await boot.$app()).$set(choice),
-    withdraw: async () => (await boot.$app()).$withdraw("api"),
-    on: (event, callback) => boot.on(event, callback),
-    ready: Promise.resolve(boot.get()),
+    get: b.get,
+    allowed: (key) => b.allowed(key),
+    on: b.on,
+    open: later("open"),
+    set: later("set"),
+    withdraw: later("withdraw"),
+    ready: Promise.resolve(b.get()),
   };
 }

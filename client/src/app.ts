@@ -1,6 +1,6 @@
 // Asks, decides, stores, sends: what a page needs when something is to be decided.
-import type { Core } from "./core";
-import { SCROLL } from "./core";
+import type { Boot } from "./boot";
+import { SCROLL } from "./meet";
 import {
   complete,
   everyService,
@@ -17,7 +17,8 @@ import type { Assent } from "../assent";
 import { layers, type Desk, type Source, type Ui } from "./elements/ui";
 import { Queue } from "./send";
 import { safely } from "./safely";
-import { keep, read, session, write } from "./storage";
+import { keep, session, write } from "./storage";
+import { read } from "./stored";
 import { uuid4, uuid7 } from "./uuid";
 
 /** The register takes 16 KB. */
@@ -27,43 +28,44 @@ const MAX_BODY = 12_000;
 const PATIENCE = 500;
 
 export class App implements Desk {
-  readonly $core: Core;
+  private readonly _b: Boot;
   private readonly _queue: Queue;
   private _ui: Ui | undefined;
 
-  constructor(core: Core) {
-    const { $boot: boot } = (this.$core = core);
-    this._queue = new Queue(boot.$config.$site, boot.$origin);
+  constructor(b: Boot) {
+    this._b = b;
+    this._queue = new Queue(b.$config.$site, b.$origin);
+    b.$waits = () => !!b.$choice && this._queue.$waits(b.$choice.recordId);
     addEventListener("online", () => void this._queue.$flush(true));
   }
 
   get $config() {
-    return this.$core.$boot.$config;
+    return this._b.$config;
   }
 
   get $selection(): Selection {
-    return this.$core.$boot.s;
+    return this._b.s;
   }
 
   get $choice(): Choice | null {
-    return this.$core.$boot.$choice;
+    return this._b.$choice;
   }
 
   get $receipt(): string {
-    return this.$core.$boot.$origin + "/r/" + (this.$choice?.recordId ?? "");
+    return this._b.$origin + "/r/" + (this.$choice?.recordId ?? "");
   }
 
   get $waiting(): boolean {
-    return this.$core.$boot.get().waiting;
+    return !!this._b.$waits?.();
   }
 
   /** What the visitor, or a signal of the browser, is to decide at the start. */
-  $begin(): true {
-    const { $boot: boot } = this.$core;
-    if (boot.$verdict === "signal") void this.$decide("signal", this.$selection, "signal");
-    if (boot.$verdict === "ask") this._view.$ask();
-    else this.$core.$frame.$rest();
-    return true;
+  $begin(): void {
+    this.$sweep();
+    const { $verdict: verdict } = this._b;
+    if (verdict === "signal") void this.$decide("signal", this.$selection, "signal");
+    else if (verdict === "ask") this._view.$ask();
+    else this._b.$parts!.$frame!.$rest();
   }
 
   /** The page is there: what is left behind goes, what waits is sent. */
@@ -73,17 +75,17 @@ export class App implements Desk {
     void this._queue.$flush();
   }
 
-  open(): void {
+  open = (): Promise<void> => {
     void this._queue.$flush(true);
-    void this._view.$open();
-  }
+    return this._view.$open();
+  };
 
   $shown(layer: "banner" | "preferences" | ""): void {
-    this.$core.$boot.$emit("layer", layer);
+    this._b.$emit("layer", layer);
   }
 
   /** Assent.set, see assent.d.ts. */
-  async $set(choice: Parameters<Assent["set"]>[0]): Promise<void> {
+  set = async (choice: Parameters<Assent["set"]>[0]): Promise<void> => {
     const { $config: config, $selection: selection } = this;
     if (choice === "all" || choice === "none") {
       const all = choice === "all";
@@ -96,34 +98,31 @@ export class App implements Desk {
       .concat(Object.keys(other));
     if (wrong.length) throw new TypeError('Assent: use "all", "none" or {categories: {key: true}}, not ' + wrong.join(", "));
     return this.$decide("save", complete(config, selection, categories, services), "api");
-  }
+  };
 
-  $withdraw(source: Source): Promise<void> {
-    return this.$decide("withdraw", uniform(this.$config, false), source);
-  }
+  withdraw = () => this.$decide("withdraw", uniform(this.$config, false), "api");
 
   /** Stores the decision, sends it, and makes the page follow it; resolves after the first try to send. */
   async $decide(action: Action, selection: Selection, source: Source): Promise<void> {
-    const { $config: config, $selection: before } = this;
-    const { $boot: boot } = this.$core;
+    const { _b: b, $config: config, $selection: before } = this;
     const now = Date.now();
     const choice: Choice = {
       ...selection,
       action,
-      consentId: boot.$consentId ?? uuid4(),
+      consentId: b.$consentId ?? uuid4(),
       recordId: uuid7(now),
       scope: config.$scope,
       time: now,
     };
-    write(config, choice);
+    write(config, b.$parts!.$question!.$domains, choice);
     // The page follows the choice whether or not it can be sent.
     const sent = safely(() => this._queue.$add(choice.recordId, this._body(choice, source)));
-    const reload = boot.$limit && grantsMore(config, before, selection);
+    const reload = b.$limit && grantsMore(config, before, selection);
     const taken = this._adopt(choice);
     if (taken) await this._drop();
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
-      keep(session, SCROLL, location.pathname + " " + scrollY);
+      keep(session, SCROLL + location.pathname, String(scrollY));
       const again = () => location.reload();
       // Without a line the browser would show its error page instead of this one.
       if (navigator.onLine) again();
@@ -133,21 +132,20 @@ export class App implements Desk {
   }
 
   private _body(choice: Choice, source: Source): string {
-    const { $config: config } = this;
-    const { $boot: boot } = this.$core;
+    const { _b: b, $config: config } = this;
     const body = (services: Flags) =>
       JSON.stringify({
         site: config.$site,
         record_id: choice.recordId,
         consent_id: choice.consentId,
-        version: config.$version,
+        version: b.i.slice(0, 64),
         action: choice.action,
         categories: choice.categories,
         services,
-        language: boot.$language,
+        language: b.$language(),
         source,
         page: location.origin + location.pathname.slice(0, 1000),
-        gpc: boot.$gpc,
+        gpc: b.$gpc,
       });
     const whole = body(everyService(config, choice));
     // The register completes what is not named by its category.
@@ -156,17 +154,17 @@ export class App implements Desk {
 
   /** From here on the page follows this choice; tells whether it takes something back. */
   private _adopt(choice: Choice): boolean {
-    const { $boot: boot } = this.$core;
-    const taken = grantsMore(this.$config, choice, boot.s);
-    boot.$choice = choice;
-    boot.$consentId = choice.consentId;
-    boot.s = choice;
+    const { _b: b } = this;
+    const taken = grantsMore(this.$config, choice, b.s);
+    b.$choice = choice;
+    b.$consentId = choice.consentId;
+    b.s = choice;
     // A policy can be tightened in a live page: at once here, and in other tabs.
-    if (taken) boot.$enforce();
+    if (taken) b.$enforce();
     this.$sweep();
-    safely(() => (this._ui ?? this.$core.$frame).$rest());
-    safely(() => this.$core.$release?.());
-    boot.$emit("change", boot.get());
+    safely(() => (this._ui ?? b.$parts!.$frame!).$rest());
+    safely(() => b.$release?.());
+    b.$emit("change", b.get());
     return taken;
   }
 
@@ -179,18 +177,19 @@ export class App implements Desk {
   }
 
   $sweep(): void {
-    const { $boot: boot, $parts: parts } = this.$core;
+    const { _b: b } = this;
     safely(() => {
-      parts.$sweep?.(this.$core.$refused.bind(this.$core));
-      boot.$tidy?.();
+      b.$parts!.$sweep?.(b);
+      b.$tidy?.();
     });
   }
 
   private async _drop(): Promise<void> {
-    await this.$core.$parts.$dropDatabases?.(this.$config, (name) => this.$core.$refused("indexed_db", name));
+    await this._b.$parts!.$dropDatabases?.(this._b);
   }
 
   private get _view(): Ui {
-    return (this._ui ??= layers(this, this.$core));
+    const { _b: b } = this;
+    return (this._ui ??= layers(this, b.$parts!.$frame!, b.$language(), () => b.$parts!, () => b.$need("more")));
   }
 }

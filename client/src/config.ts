@@ -18,9 +18,7 @@ export interface Service {
 /** What enforcement needs: in the page itself, or at the head of the whole script. */
 export interface Config {
   readonly $site: string;
-  /** SHA-256 of the notice version, hex. */
-  readonly $version: string;
-  /** Names version and compiler; scripts with another one do not fit together. */
+  /** The notice version (SHA-256, 64 hex digits), then what names the compiler; scripts with another one do not fit together. */
   readonly $id: string;
   /** Where the scripts are, scheme and host; "" where the tag's own address tells. */
   readonly $origin: string;
@@ -29,21 +27,18 @@ export interface Config {
   readonly $regime: "opt-in" | "opt-out" | "notice-only";
   readonly $choice_days: number;
   readonly $undeclared: "block" | "with_all";
-  readonly $domains: readonly string[];
+  /** Hosts of the site, as a Content-Security-Policy names them. */
+  readonly $own: readonly string[];
   /** Keys, necessary first. */
   readonly $categories: readonly string[];
   readonly $services: readonly Service[];
   readonly $languages: readonly string[];
 }
 
-/** What everything that is shown needs. */
+/** What everything that is shown needs, besides the style. By language. */
 export interface Theme {
-  readonly $light: Colours;
-  readonly $dark: Colours;
-  readonly $radius: number;
-  /** Those of the languages that are written from right to left. */
-  readonly $right_to_left: readonly string[];
-  /** The label of the floating button, by language. */
+  readonly $dir: Readonly<Record<string, "ltr" | "rtl">>;
+  /** The label of the floating button. */
   readonly $reopen: Readonly<Record<string, string>>;
 }
 
@@ -52,6 +47,8 @@ export interface Question {
   readonly $controller: string;
   readonly $policy_url: string;
   readonly $placement: "bar" | "box" | "centre";
+  /** The cookie is shared by the longest of them that the page is under. */
+  readonly $domains: readonly string[];
   /** By language. */
   readonly $words: Readonly<Record<string, Words>>;
 }
@@ -109,13 +106,6 @@ export interface DetailWords {
   readonly $copied: string;
   readonly $withdraw: string;
   readonly $not_sent: string;
-}
-
-export interface Colours {
-  readonly $background: string;
-  readonly $text: string;
-  readonly $button: string;
-  readonly $button_text: string;
 }
 
 /** The category that nobody decides on. */

@@ -8,8 +8,11 @@
 // internal/consent has the Go twin; client/testdata/cookie.json drives both.
 import type { Action, Choice, Flags } from "./decision";
 
-/** Longer values are no cookie of ours: browsers cap one at 4096 bytes. */
+/** Longer cookies are not ours: browsers cap one at 4096 bytes. */
 export const MAX_LENGTH = 3800;
+
+/** Hundreds of services that differ from their category fit into local storage only. */
+export const LONGEST = 65_536;
 
 /** Later than year 5000; a time beyond it is nonsense. */
 const MAX_TIME = 1e14;
@@ -45,19 +48,18 @@ export function encode(choice: Choice): string {
 export function decode(text: string, limit = MAX_LENGTH): Choice | null {
   const part = text.length > limit ? null : FORMAT.exec(text);
   if (!part) return null;
-  const [, consent, record, scope, at, action, categories, services] = part;
-  const time = parseInt(at!, 36);
-  const chosen = flags(categories!);
-  const overrides = flags(services!);
-  if (!chosen || !overrides || time > MAX_TIME) return null;
+  const categories = flags(part[6]!);
+  const services = flags(part[7]!);
+  const time = parseInt(part[4]!, 36);
+  if (!categories || !services || time > MAX_TIME) return null;
   return {
-    consentId: dashed(consent!),
-    recordId: dashed(record!),
-    scope: scope!,
+    consentId: dashed(part[1]!),
+    recordId: dashed(part[2]!),
+    scope: part[3]!,
     time,
-    action: action as Action,
-    categories: chosen,
-    services: overrides,
+    action: part[5] as Action,
+    categories,
+    services,
   };
 }
 
@@ -70,14 +72,12 @@ function list(values: Flags): string {
 
 function flags(text: string): Flags | null {
   const values: Record<string, boolean> = {};
-  if (!text) return values;
   let last = "";
-  for (const item of text.split("~")) {
-    const key = item[0] === "!" ? item.slice(1) : item;
+  for (const item of text && text.split("~")) {
+    const key = item.replace(/^!/, "");
     // Sorted and without repeats, so that a choice has one spelling.
     if (!KEY.test(key) || key <= last) return null;
-    values[key] = key === item;
-    last = key;
+    values[(last = key)] = key === item;
   }
   return values;
 }

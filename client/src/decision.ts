@@ -89,12 +89,9 @@ export function everyService(config: Config, selection: Selection): Record<strin
   return all;
 }
 
-/** The status as the server derives it: explicit values of categories and services together. */
-export function statusOf(config: Config, selection: Selection): Status {
-  const values = [
-    ...optional(config).map((key) => granted(config, selection, key) === true),
-    ...Object.values(everyService(config, selection)),
-  ];
+/** The status as the server derives it: explicit values of categories and services together. Services that are not named are as their category is. */
+export function statusOf({ categories, services }: Selection): Status {
+  const values = [...Object.values(categories), ...Object.values(services)];
   if (!values.includes(true)) return "accepted_necessary";
   return values.includes(false) ? "accepted_partially" : "accepted_all";
 }
@@ -108,7 +105,7 @@ export function grantsMore(config: Config, before: Selection, after: Selection):
 
 /** What a third party or a name that no service declares gets. */
 export function undeclared(config: Config, selection: Selection): boolean {
-  return config.$undeclared === "with_all" && statusOf(config, selection) === "accepted_all";
+  return config.$undeclared === "with_all" && statusOf(selection) === "accepted_all";
 }
 
 /**

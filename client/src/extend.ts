@@ -1,26 +1,16 @@
-// The end of a script that was loaded by a boot.
+// The end of a script that was loaded by a boot. The server sees to it that it fits: a
+// boot of another version or compiler gets the whole script instead, which takes its place.
 import type { Boot, Carrier } from "./boot";
-import { Core, type Parts } from "./core";
-import { trusted } from "./trusted";
+import type { Parts } from "./core";
 
-/** Hands the parts to the boot that asked for them; one of another version is followed by the whole script. */
-export function extend(id: string, parts: Parts): void {
-  const script = document.currentScript as Carrier | null;
-  const boot = script?.b;
-  if (!boot) return console.warn("Assent: this script is loaded by the boot");
-  if (boot.i === id) {
-    grow(boot as Boot, parts);
-    return script.d?.();
-  }
-  const whole = document.createElement("script") as Carrier;
-  whole.b = boot;
-  if (script.d) whole.d = script.d;
-  whole.nonce = script.nonce;
-  // …/b/KEY/ask.de.js is a part of …/b/KEY.js.
-  whole.src = trusted(boot, "createScriptURL", script.src.replace(/\/[^/]*$/, ".js"));
-  document.head.append(whole);
+/** Hands the boot that asked for this script to what the script brings. */
+export function extend(bring: (b: Boot) => void): void {
+  const script = document.currentScript as Carrier;
+  bring(script.b as Boot);
+  script.d!();
 }
 
-export function grow(boot: Boot, parts: Parts): void {
-  (boot.$core ??= new Core(boot)).$extend(parts);
+/** Parts that wait until they are asked for. */
+export function add(b: Boot, parts: Parts): void {
+  b.$parts = { ...b.$parts, ...parts };
 }

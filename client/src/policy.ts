@@ -2,7 +2,6 @@
 // where things come from and nothing else. No DOM.
 import type { Config } from "./config";
 import { granted, undeclared, type Selection } from "./decision";
-import { isBare } from "./hosts";
 
 /**
  * The policy as the content of a meta element, or "" when nothing is limited.
@@ -12,17 +11,14 @@ import { isBare } from "./hosts";
  */
 export function policy(config: Config, selection: Selection | null, pageHost: string, consentOrigin: string): string {
   if (selection && undeclared(config, selection)) return "";
-  let text = "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob: " + consentOrigin;
+  let text = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + consentOrigin;
   const add = (host: string) => {
     // http: and ws: stand for https: and wss: too. Host sources know no IPv6 address.
     if (host && host[0] !== "[") text += ` http://${host} ws://${host}`;
   };
   add(pageHost);
   if (selection) {
-    for (const domain of config.$domains) {
-      add(domain + ":*");
-      if (!isBare(domain) || domain === "localhost") add(`*.${domain}:*`);
-    }
+    config.$own.forEach(add);
     for (const service of config.$services) if (granted(config, selection, service.key)) service.hosts.forEach(add);
   }
   return text;

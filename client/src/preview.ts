@@ -2,13 +2,13 @@
 import type { Config } from "./config";
 import type { Parts } from "./core";
 import { preset, type Selection } from "./decision";
-import { Frame } from "./elements/frame";
+import { frame } from "./elements/frame";
 import { layers, type Desk } from "./elements/ui";
 import type { pick } from "./language";
 
 export function preview(config: Config, parts: Parts, choose?: typeof pick): void {
   const language = choose?.(config.$languages, [document.documentElement.lang, ...navigator.languages]) ?? config.$languages[0]!;
-  const frame = new Frame(parts, language, () => void ui.$open());
+  const shown = frame(parts, language, () => void ui.$open());
   const desk: Desk & { $selection: Selection } = {
     $config: config,
     $selection: preset(config),
@@ -22,6 +22,6 @@ export function preview(config: Config, parts: Parts, choose?: typeof pick): voi
     },
     $shown() {},
   };
-  const ui = layers(desk, { $parts: parts, $frame: frame, $language: language, $need: () => Promise.resolve() });
+  const ui = layers(desk, shown, language, () => parts, () => undefined);
   ui.$ask();
 }

@@ -26,6 +26,11 @@ export class Queue {
     return this._post(body).then(() => {});
   }
 
+  /** Whether the decision still waits. */
+  $waits(recordId: string): boolean {
+    return !!local.getItem(this._prefix + recordId);
+  }
+
   /** Sends what is due, oldest first; eager ignores the back-off. */
   $flush(eager = false): Promise<void> {
     // A failed pass keeps neither a reload nor the next pass from coming.

@@ -1,32 +1,59 @@
-// The way in: once per page, whatever the page does with the tag.
+// The ways in: the boot that stands in the page, and the tag that brings everything.
 import { expose } from "./api";
-import { Boot, type BootParts, type Carrier } from "./boot";
+import { boot, type Boot, type BootParts, type Carrier } from "./boot";
 import type { Config } from "./config";
 
-/** Starts the boot; rest is what stands in the same script behind it, else it is loaded. */
-export function start(config: Config, parts: BootParts, rest?: (boot: Boot) => void): void {
-  let boot: Boot;
+/** Without a working boot it is not known whether anything is granted, and so nothing is. */
+function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void): void {
+  let b: Boot;
+  try {
+    b = boot(config, parts, origin, script);
+  } catch (error) {
+    parts.$enforce?.(config, null, origin);
+    throw error;
+  }
+  rest(b);
+  // The whole script takes the place of a boot of another version.
+  Object.defineProperty(window, "assent", { value: Object.freeze(expose(b)), configurable: true });
+}
+
+/** The boot in the page, which loads what the page needs. */
+export function inline(config: Config, parts: BootParts): void {
+  begin(config, parts, config.$origin, document.currentScript as Carrier, (b) => {
+    b.$need(/k|g/.test(b.$verdict) ? "ask" : "core");
+  });
+}
+
+/** The tag: once per page, whatever the page does with it. */
+export function tag(config: Config, parts: BootParts, rest: (b: Boot) => void): void {
   let script: Carrier | null = null;
-  let origin = config.$origin;
+  let origin = "";
   try {
     script = (document.currentScript ?? document.querySelector(`script[src*="/b/${config.$site}.js"]`)) as Carrier | null;
     // An element with the ID "assent" has that name on window, too.
     if (!script?.b && typeof window.assent?.allowed === "function") return console.warn("Assent: the tag is here twice");
     if (!script) throw Error("Assent: the tag is no script");
-    origin ||= new URL(script.src, location.href).origin;
-    boot = new Boot(config, parts, origin, "assentGate" in script.dataset);
+    origin = new URL(script.src, location.href).origin;
   } catch (error) {
-    // Whether anything is granted is not known, and so nothing is.
     parts.$enforce?.(config, null, origin);
     throw error;
   }
-  if (parts.$enforce && !script.b && (document.scripts[0] !== script || script.async || script.defer)) {
+  const stale = script.b;
+  if (parts.$enforce && !stale && (document.scripts[0] !== script || script.async || script.defer)) {
     console.warn("Assent: the tag is not the first script");
   }
-  boot.$hook(script);
-  if (script.b) boot.$follow(script.b);
-  if (rest) rest(boot);
-  else boot.$need(["ask", "signal"].includes(boot.$verdict) ? "ask" : "core").catch(console.error);
-  Object.defineProperty(window, "assent", { value: Object.freeze(expose(boot)), configurable: true });
+  begin(config, parts, origin, script, (b) => {
+    if (stale) {
+      // The boot in the page is of another version: its hooks and listeners stay, this one decides.
+      console.warn("Assent: the boot in this page is out of date");
+      document.querySelector("assent-consent")?.remove();
+      b.l = stale.l;
+      if (stale.t) b.t = stale.t;
+      stale.n = b;
+      stale.s = b.s;
+      b.on("change", () => (stale.s = b.s));
+    }
+    rest(b);
+  });
   script.d?.();
 }

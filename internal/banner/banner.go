@@ -49,7 +49,7 @@ func Compile(n *site.Notice, version string) (*site.Bundle, error) {
 		return nil, err
 	}
 	for _, language := range n.Languages {
-		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n)} {
+		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n), "mark": markProgram()} {
 			if err := add(name+"."+language, p, []string{language}); err != nil {
 				return nil, err
 			}
@@ -110,7 +110,7 @@ type compiler struct {
 // build compiles a program with the words of the languages.
 func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	n := c.notice
-	config, err := trim(n, c.version, c.id())
+	config, err := trim(n, c.id())
 	if err != nil {
 		return nil, err
 	}
@@ -125,15 +125,21 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	if n.Layout.Floating {
 		frame = append(frame, "floating")
 	}
+	var label string
+	if len(languages) == 1 {
+		label = n.Texts[languages[0]].Reopen
+	}
 	o := options()
 	o.MangleCache = names()
 	o.Plugins = []api.Plugin{sources(map[string]string{
-		"entry.ts":                 p.text(config.ID),
+		"entry.ts":                 p.text(),
 		"compiled.ts":              module(config),
 		"theme.ts":                 module(themeOf(n, languages)),
 		"question.ts":              module(questionOf(n, languages)),
 		"details.ts":               module(detailsOf(n, languages)),
-		"elements/frame.css":       css(frame...),
+		"label.ts":                 module(label),
+		"style.ts":                 module(buttonStyle(n.Layout)),
+		"elements/frame.css":       colours(n.Layout) + css(frame...),
 		"elements/question.css":    question,
 		"elements/preferences.css": preferences,
 	})}
@@ -151,7 +157,7 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 
 // id names version and compiler: scripts with the same one fit together.
 func (c *compiler) id() string {
-	return c.version[:min(8, len(c.version))] + BuildID()[:8]
+	return site.BundleID(c.version, BuildID())
 }
 
 // sheets are the styles of the two layers, with the parts that the notice uses.
@@ -208,18 +214,22 @@ func sources(generated map[string]string) api.Plugin {
 
 func load(name, text string) (api.OnLoadResult, error) {
 	loader := api.LoaderTS
-	switch path.Ext(name) {
-	case ".css":
+	if path.Ext(name) == ".css" {
 		loader = api.LoaderText
-		minified := api.Transform(text, api.TransformOptions{
-			Loader: api.LoaderCSS, MinifyWhitespace: true, MinifySyntax: true, LogLevel: api.LogLevelSilent,
-		})
-		if len(minified.Errors) > 0 {
-			return api.OnLoadResult{}, fmt.Errorf("%s: %s", name, minified.Errors[0].Text)
-		}
-		text = strings.TrimSpace(string(minified.Code))
+		text = minified(text)
 	}
 	return api.OnLoadResult{Contents: &text, Loader: loader}, nil
+}
+
+// minified is a style without what only people need.
+func minified(css string) string {
+	result := api.Transform(css, api.TransformOptions{
+		Loader: api.LoaderCSS, MinifyWhitespace: true, MinifySyntax: true, LogLevel: api.LogLevelSilent,
+	})
+	if len(result.Errors) > 0 {
+		panic("banner: " + result.Errors[0].Text) // the files are in the binary, and the colours are checked
+	}
+	return strings.TrimSpace(string(result.Code))
 }
 
 // BuildID names the compiler: a hash over the client's sources, the compiler's
@@ -242,7 +252,7 @@ var buildID = sync.OnceValue(func() string {
 	}
 	// What this package generates counts, too.
 	for _, p := range everyProgram() {
-		fmt.Fprint(h, generation, p.text(""))
+		fmt.Fprint(h, generation, p.text())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 })

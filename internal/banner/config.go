@@ -2,6 +2,8 @@ package banner
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -15,14 +17,13 @@ import (
 type (
 	config struct {
 		Site       string     `json:"$site"`
-		Version    string     `json:"$version"`
 		ID         string     `json:"$id"`
 		Origin     string     `json:"$origin"`
 		Scope      string     `json:"$scope"`
 		Regime     string     `json:"$regime"`
 		ChoiceDays int        `json:"$choice_days"`
 		Undeclared string     `json:"$undeclared"`
-		Domains    []string   `json:"$domains"`
+		Own        []string   `json:"$own"`
 		Categories []string   `json:"$categories"`
 		Services   []enforced `json:"$services"`
 		Languages  []string   `json:"$languages"`
@@ -35,16 +36,14 @@ type (
 		Trackers [][2]string `json:"trackers"` // kind, name
 	}
 	theme struct {
-		Light  any               `json:"$light"`
-		Dark   any               `json:"$dark"`
-		Radius int               `json:"$radius"`
-		RTL    []string          `json:"$right_to_left"`
+		Dir    map[string]string `json:"$dir"`
 		Reopen map[string]string `json:"$reopen"`
 	}
 	question struct {
 		Controller string         `json:"$controller"`
 		PolicyURL  string         `json:"$policy_url"`
 		Placement  string         `json:"$placement"`
+		Domains    []string       `json:"$domains"`
 		Words      map[string]any `json:"$words"`
 	}
 	details struct {
@@ -71,16 +70,15 @@ var (
 )
 
 // trim is the notice as enforcement needs it. id names version and compiler.
-func trim(n *site.Notice, version, id string) (*config, error) {
+func trim(n *site.Notice, id string) (*config, error) {
 	c := &config{
 		Site:       n.Site,
-		Version:    version,
 		ID:         id,
 		Scope:      n.Scope(),
 		Regime:     n.Regime,
 		ChoiceDays: n.ChoiceDays,
 		Undeclared: n.Enforcement.Undeclared,
-		Domains:    append([]string{}, n.Domains...),
+		Own:        gatedHosts(n.Domains),
 		Services:   []enforced{},
 		Languages:  n.Languages,
 	}
@@ -98,10 +96,11 @@ func trim(n *site.Notice, version, id string) (*config, error) {
 }
 
 func themeOf(n *site.Notice, languages []string) theme {
-	t := theme{Light: marked(n.Layout.Light), Dark: marked(n.Layout.Dark), Radius: n.Layout.Radius, RTL: []string{}, Reopen: map[string]string{}}
+	t := theme{Dir: map[string]string{}, Reopen: map[string]string{}}
 	for _, language := range languages {
+		t.Dir[language] = "ltr"
 		if rightToLeft(language) {
-			t.RTL = append(t.RTL, language)
+			t.Dir[language] = "rtl"
 		}
 		if n.Layout.Floating {
 			t.Reopen[language] = n.Texts[language].Reopen
@@ -110,8 +109,39 @@ func themeOf(n *site.Notice, languages []string) theme {
 	return t
 }
 
+// gatedHosts are the sources of a Content-Security-Policy that stand for the site's
+// own domains: every port, and every subdomain where there can be some.
+func gatedHosts(domains []string) []string {
+	hosts := []string{}
+	for _, d := range domains {
+		hosts = append(hosts, d+":*")
+		if _, err := netip.ParseAddr(strings.Trim(d, "[]")); err != nil && (strings.Contains(d, ".") || d == "localhost") {
+			hosts = append(hosts, "*."+d+":*")
+		}
+	}
+	return hosts
+}
+
+// buttonStyle is the look of the floating button where it stands alone: floating.css
+// and the colours. A browser that does not know light-dark() gives it those of its own buttons.
+func buttonStyle(l site.Layout) string {
+	_, rule, _ := strings.Cut(minified(css("floating")), "{")
+	rule, _, _ = strings.Cut(rule, "}")
+	return rule + fmt.Sprintf(";border:1px solid;cursor:pointer;color:light-dark(%s,%s);background:light-dark(%s,%s)",
+		l.Light.Text, l.Dark.Text, l.Light.Background, l.Dark.Background)
+}
+
+// colours are the custom properties of the theme, by the visitor's system.
+func colours(l site.Layout) string {
+	set := func(c site.Colours) string {
+		return fmt.Sprintf(":host{--bg:%s!important;--fg:%s!important;--main:%s!important;--on:%s!important}", c.Background, c.Text, c.Button, c.ButtonText)
+	}
+	return set(l.Light) + fmt.Sprintf(":host{--r:%dpx}@media(prefers-color-scheme:dark){%s}", l.Radius, set(l.Dark))
+}
+
 func questionOf(n *site.Notice, languages []string) question {
-	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement, Words: map[string]any{}}
+	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement,
+		Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
 	optional := 0
 	for _, s := range n.Services {
 		if s.Category != "necessary" {
@@ -207,7 +237,7 @@ func (c *config) check(n *site.Notice) error {
 			}
 		}
 	}
-	hosts := c.Domains
+	hosts := n.Domains
 	for _, s := range c.Services {
 		if !key.MatchString(s.Key) {
 			return fault.New(fault.Unprocessed, "The service key %q is not usable. Use lower-case letters, digits and hyphens.", s.Key)

@@ -31,8 +31,8 @@ func (p *program) use(list *[]string, part, file string) {
 	*list = append(*list, "$"+part+": "+part)
 }
 
-func (p *program) text(id string) string {
-	call := strings.NewReplacer("{id}", fmt.Sprintf("%q", id), "{boot}", strings.Join(p.boot, ", "), "{rest}", strings.Join(p.rest, ", ")).Replace(p.call)
+func (p *program) text() string {
+	call := strings.NewReplacer("{boot}", strings.Join(p.boot, ", "), "{rest}", strings.Join(p.rest, ", ")).Replace(p.call)
 	return strings.Join(p.imports, "") + call
 }
 
@@ -42,12 +42,13 @@ const mostLanguages = 3
 
 // wholeProgram is everything in one script, the tag's.
 func wholeProgram(n *site.Notice) program {
-	p := program{call: "start(config, { {boot} }, (boot) => grow(boot, { {rest} }));\n"}
+	p := program{call: "tag(config, { {boot} }, (b) => grow(b, { {rest} }));\n"}
 	p.from("config", "./compiled")
-	p.from("{ start }", "./start")
-	p.from("{ grow }", "./extend")
+	p.from("{ tag }", "./start")
+	p.from("{ grow }", "./core")
 	p.enforcing(n)
-	p.returning(n)
+	p.showing(n)
+	p.use(&p.rest, "markup", "./gate/markup")
 	if len(n.Languages) <= mostLanguages {
 		p.asking(n)
 		p.choosing(n)
@@ -59,47 +60,74 @@ func wholeProgram(n *site.Notice) program {
 
 // bootProgram stands in the page itself and loads what the page needs.
 func bootProgram(n *site.Notice) program {
-	p := program{call: "start(config, { {boot} });\n", inline: true}
+	p := program{call: "inline(config, { {boot} });\n", inline: true}
 	p.from("config", "./compiled")
-	p.from("{ start }", "./start")
+	p.from("{ inline }", "./start")
 	p.enforcing(n)
 	p.use(&p.boot, "load", "./load")
 	return p
 }
 
-func later() program {
-	p := program{call: "extend({id}, { {rest} });\n"}
+// later is a program that the boot loads; do takes the boot, b, and the parts.
+func later(do, from string) program {
+	p := program{call: "extend((b) => " + do + ");\n"}
 	p.from("{ extend }", "./extend")
+	p.from("{ "+do[:strings.Index(do, "(")]+" }", from)
 	return p
 }
 
 // coreProgram is what a returning visitor's page loads.
 func coreProgram(n *site.Notice) program {
-	p := later()
-	p.returning(n)
+	p := later("rest(b, { {rest} })", "./core")
+	if n.Layout.Floating {
+		p.from("label", "./label")
+		p.from("{ button }", "./elements/button")
+		p.from("style", "./style")
+		p.rest = append(p.rest, "$button: (open) => button(label, style, open)")
+	}
+	if declares(n, "cookie", "local_storage", "session_storage") {
+		p.use(&p.rest, "leftovers", "./gate/remove")
+	}
+	p.marking(n)
 	return p
 }
 
 // askProgram is what a page loads when there is something to decide.
 func askProgram(n *site.Notice) program {
-	p := later()
-	p.returning(n)
+	p := later("grow(b, { {rest} })", "./core")
+	p.showing(n)
+	p.marking(n)
 	p.asking(n)
 	return p
 }
 
 // moreProgram is the second layer.
 func moreProgram(n *site.Notice) program {
-	p := later()
+	p := later("add(b, { {rest} })", "./extend")
 	p.choosing(n)
 	return p
+}
+
+// markProgram releases marked elements, on pages that have some.
+func markProgram() program {
+	p := later("release(b, markup)", "./release")
+	p.from("{ markup }", "./gate/markup")
+	return p
+}
+
+// marking adds what releases marked elements where they are the site's only way;
+// elsewhere few pages have some, and those load it.
+func (p *program) marking(n *site.Notice) {
+	if !n.Enforcement.Policy {
+		p.use(&p.rest, "markup", "./gate/markup")
+	}
 }
 
 func previewProgram(n *site.Notice) program {
 	p := program{call: "preview(config, { {rest} }{boot});\n"}
 	p.from("config", "./compiled")
 	p.from("{ preview }", "./preview")
-	p.returning(n)
+	p.showing(n)
 	p.asking(n)
 	p.choosing(n)
 	if len(n.Languages) > 1 {
@@ -113,7 +141,7 @@ func previewProgram(n *site.Notice) program {
 func everyProgram() []program {
 	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
 		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
-	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), previewProgram(all)}
+	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(), previewProgram(all)}
 }
 
 // enforcing adds the parts that stand before the page's own tags.
@@ -133,16 +161,10 @@ func (p *program) enforcing(n *site.Notice) {
 	}
 }
 
-// returning adds the parts that every page needs.
-func (p *program) returning(n *site.Notice) {
+// showing adds what all layers stand in.
+func (p *program) showing(n *site.Notice) {
 	p.from("$theme", "./theme")
 	p.rest = append(p.rest, "$theme")
-	p.from("{ Frame }", "./elements/frame")
-	p.rest = append(p.rest, "$frame: Frame")
-	p.use(&p.rest, "markup", "./gate/markup")
-	if declares(n, "cookie", "local_storage", "session_storage") {
-		p.use(&p.rest, "leftovers", "./gate/remove")
-	}
 	if n.Layout.Floating {
 		p.use(&p.rest, "floating", "./elements/floating")
 	}
@@ -195,11 +217,11 @@ var shortNames = sync.OnceValue(func() map[string]any {
 	n := site.DefaultNotice("site", "name")
 	n.Services = []site.Service{{Key: "a", Category: "analytics"}}
 	var entry strings.Builder
-	generated := map[string]string{"compiled.ts": module(config{}), "theme.ts": module(themeOf(n, n.Languages)),
+	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)),
 		"question.ts": module(questionOf(n, n.Languages)), "details.ts": module(detailsOf(n, n.Languages))}
 	for i, p := range everyProgram() {
 		name := fmt.Sprintf("program%d.ts", i)
-		generated[name] = p.text("")
+		generated[name] = p.text()
 		fmt.Fprintf(&entry, "import \"./%s\";\n", strings.TrimSuffix(name, ".ts"))
 	}
 	generated["entry.ts"] = entry.String()

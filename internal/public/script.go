@@ -1,11 +1,12 @@
 package public
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
 
-	"assent/internal/fault"
 	"assent/internal/site"
 )
 
@@ -69,8 +70,10 @@ func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
 	return p.serveScript(w, r, p.scriptOf(key, &live.Bundle.Script))
 }
 
-// part serves GET /b/{site}/{part}.js, what the boot in a page asks for, and
-// the boot itself for those who build pages.
+// part serves GET /b/{site}/{part}.js, what the boot in a page asks for. The query
+// names the scripts that the boot fits to; with another name the whole script is
+// the answer, which takes the boot's place. GET /b/{site}/boot.js is the boot itself,
+// for those who build pages.
 func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
 	key := r.PathValue("site")
 	name, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
@@ -78,11 +81,22 @@ func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
 	if live == nil || live.Bundle == nil || !isScript {
 		return 0, errUnknownSite
 	}
-	source := live.Bundle.Parts[name]
-	if source == nil {
-		return 0, fault.New(fault.NotFound, "The script of this site has no part with this name. The boot in the page is of another version; print it anew with assent site show.")
+	if name == "boot" && live.Bundle.Parts["boot"] != nil {
+		return p.serveScript(w, r, p.bootOf(key, live.Bundle))
 	}
-	return p.serveScript(w, r, p.scriptOf(key+"/"+name, source))
+	part := live.Bundle.Parts[name]
+	if part == nil || r.URL.RawQuery != site.BundleID(live.Version, live.Bundle.Build) {
+		return p.serveScript(w, r, p.scriptOf(key, &live.Bundle.Script))
+	}
+	return p.serveScript(w, r, p.scriptOf(key+"/"+name, part))
+}
+
+// bootOf is the boot with this server's address in it. It is sent as it is: those
+// who ask for it put it into pages, which are compressed as a whole.
+func (p *public) bootOf(key string, bundle *site.Bundle) *script {
+	boot := bundle.Boot(p.PublicURL())
+	sum := sha256.Sum256(boot)
+	return newScript(&site.Script{ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Plain: boot})
 }
 
 func (p *public) serveScript(w http.ResponseWriter, r *http.Request, s *script) (int, error) {

@@ -17,7 +17,8 @@ import (
 // plainCompile stands where the compiler is: the script's bytes are the
 // compiler's business (internal/banner), that they are stored is ours.
 func plainCompile(n *Notice, version string) (*Bundle, error) {
-	return &Bundle{Build: "1", ETag: `"` + version[:8] + strings.Join(n.Domains, ",") + `"`, Plain: []byte("//" + version), Brotli: []byte("b"), Gzip: []byte("g")}, nil
+	return &Bundle{Build: "1", Script: Script{ETag: `"` + version[:8] + strings.Join(n.Domains, ",") + `"`, Plain: []byte("//" + version), Brotli: []byte("b"), Gzip: []byte("g")},
+		Parts: map[string]*Script{"boot": {ETag: `"b"`, Plain: []byte(OriginMark), Brotli: []byte("b"), Gzip: []byte("g")}}}, nil
 }
 
 func noLog(context.Context, *sql.Tx, int64, string) error { return nil }

@@ -42,6 +42,12 @@ type Bundle struct {
 // which are known when it is printed or served.
 const OriginMark = "https://consent.invalid"
 
+// BundleID names a version's scripts as one compiler made them:
+// those with the same one fit together.
+func BundleID(version, build string) string {
+	return version + build[:min(8, len(build))]
+}
+
 // Boot is the JavaScript that a page holds itself, for a server at origin; nil
 // when the bundle was compiled without.
 func (b *Bundle) Boot(origin string) []byte {

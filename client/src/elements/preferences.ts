@@ -102,7 +102,7 @@ export function preferences(
         button("plain copy", texts.$copy, () => void copy()),
         said,
         !waiting && link(desk.$receipt, texts.$receipt),
-        statusOf(config, desk.$selection) !== "accepted_necessary" &&
+        statusOf(desk.$selection) !== "accepted_necessary" &&
           button("plain withdraw", texts.$withdraw, () => desk.$decide("withdraw", uniform(config, false), "preferences")),
       ),
     );

@@ -2,7 +2,7 @@
 import type { Config } from "../config";
 import type { Parts } from "../core";
 import type { Action, Choice, Selection } from "../decision";
-import { safely } from "../safely";
+import { quietly, safely } from "../safely";
 import { firstLayer } from "./banner";
 import type { Frame } from "./frame";
 import css from "./question.css";
@@ -22,16 +22,6 @@ export interface Desk {
   $shown(layer: "banner" | "preferences" | ""): void;
 }
 
-/** What the layers are made of: core.ts, or the console's preview. */
-export interface Stage {
-  /** May grow: the preferences can come later. */
-  readonly $parts: Parts;
-  readonly $frame: Frame;
-  readonly $language: string;
-  /** Sees to it that a part is there. */
-  $need(name: string): Promise<void>;
-}
-
 export interface Ui {
   /** Shows the first layer. */
   $ask(): void;
@@ -41,10 +31,14 @@ export interface Ui {
   $rest(): void;
 }
 
-export function layers(desk: Desk, stage: Stage): Ui {
-  const { $frame: frame, $parts: parts, $language: language } = stage;
-  const words = parts.$question!.$words[language]!;
-  const banner = firstLayer(desk, parts.$question!, words, parts.$modal ? "dialog" : "section", () => void open(), () => void more());
+/** parts may grow: the preferences can come later, and more sees to it. */
+export function layers(desk: Desk, frame: Frame, language: string, parts: () => Parts, more: () => Promise<void> | undefined): Ui {
+  const { $question: question, $modal: modal } = parts();
+  const words = question!.$words[language]!;
+  const banner = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
+  const { $host: host } = frame;
+  const page = document.documentElement;
+  let watch: MutationObserver | undefined;
   let sheets = [css];
   let dialog: HTMLDialogElement | undefined;
   let fill: (() => void) | undefined;
@@ -52,18 +46,30 @@ export function layers(desk: Desk, stage: Stage): Ui {
   function mount(): void {
     frame.$mount(...sheets);
     sheets = [];
+    raise();
   }
 
-  const more = () => stage.$need("more").catch(console.error);
+  /**
+   * The host is in the top layer, where no style of the page's root reaches it.
+   * Everything outside an open modal dialog is inert, a popover too: while the
+   * first layer asks, the host moves into the innermost one.
+   */
+  function raise(): void {
+    const parent = (watch && quietly(() => [...document.querySelectorAll("dialog:modal")].pop())) ?? page;
+    // A move would close the preferences.
+    if (host.parentNode === parent || (dialog?.open && host.isConnected)) return;
+    parent.insertBefore(host, parent === page ? document.body : null);
+    host.showPopover?.();
+  }
 
   async function open(): Promise<void> {
-    if (!stage.$parts.$preferences) await more();
-    const { $preferences: preferences, $details: details } = stage.$parts;
+    if (!parts().$preferences) await more();
+    const { $preferences: preferences, $details: details } = parts();
     // It did not load; whoever asks again tries again.
     if (!preferences) return;
     if (!dialog) {
       let style: string;
-      [dialog, fill, style] = preferences(desk, stage.$parts, words, details!, language);
+      [dialog, fill, style] = preferences(desk, parts(), words, details!, language);
       sheets.push(style);
       frame.$root.append(dialog);
       dialog.addEventListener("close", () => desk.$shown(banner.isConnected ? "banner" : ""));
@@ -76,17 +82,24 @@ export function layers(desk: Desk, stage: Stage): Ui {
   return {
     $open: open,
     $ask() {
-      safely(() => parts.$modal || frame.$watch());
+      safely(() => {
+        if (modal) return;
+        watch = new MutationObserver(raise);
+        watch.observe(page, { attributeFilter: ["open"], childList: true, subtree: true });
+      });
       mount();
       frame.$hide();
       if (banner.isConnected) return;
       frame.$root.prepend(banner);
-      parts.$modal?.(banner);
+      modal?.(banner);
       desk.$shown("banner");
     },
     $rest() {
+      watch?.disconnect();
+      watch = undefined;
       dialog?.close();
       banner.remove();
+      if (host.isConnected) raise();
       frame.$rest();
       desk.$shown("");
     },

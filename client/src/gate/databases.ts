@@ -1,9 +1,10 @@
 // Removes the databases and caches of refused services.
-import type { Config } from "../config";
+import type { Boot } from "../boot";
 
-/** Deletes every declared database and cache that refused() says. */
-export async function dropDatabases(config: Config, refused: (name: string) => boolean): Promise<void> {
-  const trackers = config.$services.flatMap((service) => service.trackers);
+/** Deletes every database and cache that only refused services declare. */
+export async function dropDatabases(b: Boot): Promise<void> {
+  const refused = (name: string) => b.$declared("indexed_db", name) === false;
+  const trackers = b.$config.$services.flatMap((service) => service.trackers);
   const names = trackers.filter(([kind, name]) => kind === "indexed_db" && refused(name)).map(([, name]) => name);
   if (!names.length) return;
   try {

@@ -1,33 +1,33 @@
 // Removes what refused services have left behind, as far as a page can: cookies
 // with HttpOnly and other origins' storage are out of its reach.
+import type { Boot } from "../boot";
 import type { Kind } from "../config";
 import { parents } from "../hosts";
-import { jar, local, session } from "../storage";
+import { jar } from "../stored";
+import { quietly } from "../safely";
 
-type Refused = (kind: Kind, name: string) => boolean;
+/** What only refused services declare, and what removes each. */
+function* found(b: Boot): Generator<() => void> {
+  const refused = (kind: Kind, name: string) => b.$declared(kind, name) === false;
+  for (const pair of jar()) {
+    const name = pair.split("=", 1)[0]!;
+    if (pair && refused("cookie", name)) yield () => expire(name);
+  }
+  for (const kind of ["local_storage", "session_storage"] as const) {
+    // Where the browser refuses storage there is nothing.
+    const area = quietly(() => (kind === "local_storage" ? localStorage : sessionStorage));
+    for (const name of Object.keys(area ?? {})) if (refused(kind, name)) yield () => area!.removeItem(name);
+  }
+}
 
 /** Whether there is anything to remove. */
-export function leftovers(refused: Refused): boolean {
-  return (
-    jar().some((pair) => pair && refused("cookie", nameOf(pair))) ||
-    Object.keys(local).some((name) => refused("local_storage", name)) ||
-    Object.keys(session).some((name) => refused("session_storage", name))
-  );
+export function leftovers(b: Boot): boolean {
+  return !found(b).next().done;
 }
 
-/** Removes everything that refused(kind, name) says. */
-export function sweep(refused: Refused): void {
-  for (const pair of jar()) if (pair && refused("cookie", nameOf(pair))) expire(nameOf(pair));
-  clear(local, (name) => refused("local_storage", name));
-  clear(session, (name) => refused("session_storage", name));
-}
-
-function nameOf(pair: string): string {
-  return pair.split("=", 1)[0]!;
-}
-
-function clear(storage: Storage, refused: (name: string) => boolean): void {
-  for (const name of Object.keys(storage).filter(refused)) storage.removeItem(name);
+/** Removes everything that only refused services declare. */
+export function sweep(b: Boot): void {
+  for (const remove of found(b)) remove();
 }
 
 /** A cookie is only removed by the domain, path and partition that it was set with, and a page cannot read those. */

@@ -1,5 +1,6 @@
 CREATE INDEX record_by_time ON public.record USING btree (site_id, "time", idx)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
+CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
@@ -30,6 +31,12 @@ bundle.etag text not null
 bundle.gzip bytea not null
 bundle.plain bytea not null
 bundle.version text not null
+bundle_part.brotli bytea not null
+bundle_part.etag text not null
+bundle_part.gzip bytea not null
+bundle_part.name text not null
+bundle_part.plain bytea not null
+bundle_part.version text not null
 consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null

@@ -15,6 +15,15 @@ CREATE TABLE bundle (
   gzip    blob not null,
   primary key (version)
 )
+CREATE TABLE bundle_part (
+  version text not null references notice_version(version) on delete cascade,
+  name    text not null,                    -- boot, core.de, ask.de, more.de
+  etag    text not null,
+  plain   blob not null,
+  brotli  blob not null,
+  gzip    blob not null,
+  primary key (version, name)
+)
 CREATE TABLE consent_place (
   site_id bigint not null,
   stretch bigint not null,                  -- idx >> 16: entering stays in one small part, a search looks into each
