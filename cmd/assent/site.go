@@ -17,6 +17,7 @@ type siteAnswer struct {
 	Version string   `json:"version"`
 	Domains []string `json:"domains"`
 	Tag     string   `json:"tag"`
+	Boot    string   `json:"boot"` // what a page may hold instead of the tag
 	Name    string   `json:"name"`
 	Number  int      `json:"number"` // of the version in force
 	Created string   `json:"created"`
@@ -30,6 +31,7 @@ func runSite(ctx context.Context, c *call) error {
 	name := c.flags.String("name", "", "name of the site (default: its first domain)")
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server (default: what serve was last given)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
+	bootOnly := c.flags.Bool("boot", false, "with show: print only the boot, which a page may hold instead of the tag")
 	if err := c.parse(-1); err != nil {
 		return err
 	}
@@ -70,10 +72,10 @@ func runSite(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.printSite(ctx, parts, s, *asJSON)
+	return c.printSite(ctx, parts, s, *asJSON, *bootOnly)
 }
 
-func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, asJSON bool) error {
+func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, asJSON, bootOnly bool) error {
 	a, err := describe(ctx, parts, s)
 	if err != nil {
 		return err
@@ -81,8 +83,12 @@ func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, as
 	if asJSON {
 		return c.printJSON(a)
 	}
-	fmt.Fprintf(c.out, "site     %s\nname     %s\ndomains  %s\nversion  %d, %s\nlog      %s\nkey      %s\n\nPaste this as the first element of every page's <head>:\n%s\n",
-		a.Site, a.Name, strings.Join(a.Domains, " "), a.Number, a.Version, a.Log, a.Key, a.Tag)
+	if bootOnly {
+		fmt.Fprintln(c.out, a.Boot)
+		return nil
+	}
+	fmt.Fprintf(c.out, "site     %s\nname     %s\ndomains  %s\nversion  %d, %s\nlog      %s\nkey      %s\n\nPaste this as the first element of every page's <head>:\n%s\n\nA page is shown sooner with the boot in it instead: assent site show %s --boot\n",
+		a.Site, a.Name, strings.Join(a.Domains, " "), a.Number, a.Version, a.Log, a.Key, a.Tag, a.Site)
 	return nil
 }
 
@@ -120,7 +126,11 @@ func describe(ctx context.Context, parts *app.Parts, s *site.Site) (siteAnswer, 
 	if err != nil {
 		return siteAnswer{}, err
 	}
-	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Name: s.Name, Number: v.Number,
+	boot, err := parts.Sites.BootElement(ctx, s.Version, parts.PublicURL())
+	if err != nil {
+		return siteAnswer{}, err
+	}
+	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number,
 		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key}, nil
 }
 

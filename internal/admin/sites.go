@@ -83,7 +83,7 @@ func checkSite(name string) problems {
 
 type sitePage struct {
 	Page
-	Tag           string
+	Tag, Boot     string // two forms of the same; the boot may be ""
 	Current       *site.Version
 	DraftChanges  int
 	Records       int64  // in the register
@@ -110,6 +110,9 @@ func (c *console) overview(r *request) (sitePage, error) {
 	p.Records, p.Log = state.Size, state.Origin
 	p.Tag = c.tag(p.Site.Key)
 	p.Name, p.Domains = p.Site.Name, strings.Join(p.Site.Domains, "\n")
+	if p.Boot, err = c.Sites.BootElement(r.Context(), p.Site.Version, c.PublicURL()); err != nil {
+		return p, err
+	}
 	if p.Current, err = c.Sites.Version(r.Context(), p.Site.Version); err != nil {
 		return p, err
 	}

@@ -44,9 +44,12 @@ type post struct {
 type web struct {
 	t      *testing.T
 	server *httptest.Server
-	script []byte
+	script []byte                  // the tag's
+	parts  map[string]*site.Script // of the boot form
+	id     string                  // what the boot's parts have to fit to
 
 	mu      sync.Mutex
+	scripts []string // parts that were asked for
 	posts   []post
 	answers []int // statuses of the next posts; 201 when none is left
 	foreign []string
@@ -55,7 +58,8 @@ type web struct {
 
 func newWeb(t *testing.T, n *site.Notice, page string) *web {
 	t.Helper()
-	w := &web{t: t, page: page, script: mustCompile(t, n).Plain}
+	b := mustCompile(t, n)
+	w := &web{t: t, page: page, script: b.Plain, parts: b.Parts, id: site.BundleID(testVersion, b.Build)}
 	w.server = httptest.NewServer(http.HandlerFunc(w.serve))
 	t.Cleanup(w.server.Close)
 	return w
@@ -98,6 +102,8 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 	case host == consent && r.URL.Path == "/b/k3y.js", host == shop && r.URL.Path == "/copy.js":
 		rw.Header().Set("Content-Type", "text/javascript")
 		rw.Write(w.bundle())
+	case host == consent && strings.HasPrefix(r.URL.Path, "/b/k3y/"):
+		w.servePart(rw, r)
 	case host == consent && r.URL.Path == "/v1/consents":
 		w.servePost(rw, r)
 	case strings.HasSuffix(host, shop) && r.URL.Path == "/own.js":
@@ -109,11 +115,40 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 			rw.Header().Set("Content-Security-Policy", "sandbox allow-scripts")
 		}
 		http.SetCookie(rw, &http.Cookie{Name: "server", Value: "1", Path: "/"})
-		replace := strings.NewReplacer("{tag}", w.tag(""), "{shop}", w.url(shop, ""), "{tracker}", w.url(tracker, ""), "{subtracker}", w.url("sub."+tracker, ""))
+		replace := strings.NewReplacer("{tag}", w.tag(""), "{boot}", w.boot(), "{shop}", w.url(shop, ""), "{tracker}", w.url(tracker, ""), "{subtracker}", w.url("sub."+tracker, ""))
 		replace.WriteString(rw, w.html())
 	default:
 		http.NotFound(rw, r)
 	}
+}
+
+// boot is the element of the boot form.
+func (w *web) boot() string {
+	b := site.Bundle{Parts: w.parts}
+	return "<script>" + string(b.Boot(w.url(consent, ""))) + "</script>"
+}
+
+// servePart answers as internal/public does: what does not fit to the boot is the whole script.
+func (w *web) servePart(rw http.ResponseWriter, r *http.Request) {
+	name := strings.TrimSuffix(strings.TrimPrefix(r.URL.Path, "/b/k3y/"), ".js")
+	rw.Header().Set("Content-Type", "text/javascript")
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.scripts = append(w.scripts, name)
+	if part := w.parts[name]; part != nil && r.URL.RawQuery == w.id {
+		rw.Write(part.Plain)
+		return
+	}
+	rw.Write(w.script)
+}
+
+// loaded are the parts that were asked for since the last call.
+func (w *web) loaded() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := strings.Join(w.scripts, " ")
+	w.scripts = nil
+	return all
 }
 
 // serveForeign answers as a third party would, and remembers what was asked.

@@ -57,6 +57,16 @@ func (b *Bundle) Boot(origin string) []byte {
 	return bytes.ReplaceAll(b.Parts["boot"].Plain, []byte(OriginMark), []byte(origin))
 }
 
+// BootElement is what a page holds as the first element of its head to enforce by
+// itself, for a consent server at origin; "" when the version was compiled without.
+func (s *Store) BootElement(ctx context.Context, version, origin string) (string, error) {
+	b, err := loadBundle(ctx, s.db, version)
+	if err != nil || b.Parts["boot"] == nil {
+		return "", err
+	}
+	return "<script>" + strings.TrimSpace(string(b.Boot(origin))) + "</script>", nil
+}
+
 // Script is a compiled script in the forms in which it is sent.
 type Script struct {
 	ETag                string // quoted, as the header has it
