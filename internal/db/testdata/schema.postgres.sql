@@ -1,4 +1,5 @@
 CREATE INDEX record_by_time ON public.record USING btree (site_id, "time", idx)
+CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
@@ -12,6 +13,8 @@ CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version U
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (site_id, idx)
 CREATE UNIQUE INDEX schema_migration_pkey ON public.schema_migration USING btree (number)
+CREATE UNIQUE INDEX seen_ignored_pkey ON public.seen_ignored USING btree (site_id, kind, name)
+CREATE UNIQUE INDEX seen_pkey ON public.seen USING btree (site_id, kind, name, directive, allowed, page)
 CREATE UNIQUE INDEX session_pkey ON public.session USING btree (token_hash)
 CREATE UNIQUE INDEX setting_pkey ON public.setting USING btree (name)
 CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash)
@@ -67,6 +70,18 @@ record.time bigint not null
 schema_migration.applied_at bigint not null
 schema_migration.name text not null
 schema_migration.number bigint not null
+seen.allowed boolean not null
+seen.count bigint not null
+seen.directive text not null
+seen.first_at bigint not null
+seen.kind text not null
+seen.last_at bigint not null
+seen.name text not null
+seen.page text not null
+seen.site_id bigint not null
+seen_ignored.kind text not null
+seen_ignored.name text not null
+seen_ignored.site_id bigint not null
 session.created_at bigint not null
 session.expires_at bigint not null
 session.last_seen_at bigint not null

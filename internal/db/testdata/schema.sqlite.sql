@@ -67,6 +67,25 @@ CREATE TABLE record (
 CREATE UNIQUE INDEX record_by_id on record (record_id)
 CREATE INDEX record_by_time on record (site_id, time, idx)
 CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
+CREATE TABLE seen (
+  site_id   bigint not null references site(id) on delete cascade,
+  kind      text not null,                  -- cookie, local_storage, session_storage, indexed_db, request; other: found no room
+  name      text not null,                  -- class of a host or of a name
+  directive text not null,                  -- of a request; else empty
+  allowed   boolean not null,               -- let through; else blocked
+  page      text not null,                  -- class of the path, or empty beyond the first pages
+  first_at  bigint not null,                -- days only
+  last_at   bigint not null,
+  count     bigint not null,
+  primary key (site_id, kind, name, directive, allowed, page)
+)
+CREATE INDEX seen_by_age on seen (last_at)
+CREATE TABLE seen_ignored (
+  site_id bigint not null references site(id) on delete cascade,
+  kind    text not null,
+  name    text not null,
+  primary key (site_id, kind, name)
+)
 CREATE TABLE session (
   token_hash   blob primary key,            -- SHA-256 of the cookie's value
   member_id    text not null references member(id) on delete cascade,
