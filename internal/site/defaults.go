@@ -10,7 +10,7 @@ func DefaultNotice(key, name string) *Notice {
 		Regime:      "opt-in",
 		ChoiceDays:  180,
 		HonourGPC:   true,
-		Enforcement: Enforcement{Policy: true, Undeclared: "with_all"},
+		Enforcement: Enforcement{Policy: true, Undeclared: "with_all", Report: true},
 		Categories: []Category{
 			{"necessary", "legitimate_interest"},
 			{"functional", "consent"},

@@ -39,9 +39,17 @@ type Enforcement struct {
 	// Policy inserts a Content-Security-Policy before the page's own tags.
 	// Without it only marked-up elements are gated.
 	Policy bool `json:"policy"`
-	// Undeclared is what a third party or tracker that no service declares gets:
-	// "block" at all times, or "with_all": once everything was accepted.
+	// Undeclared is what a third party that no service declares gets: "block" at
+	// all times; "with_all": once everything was accepted; or "report": it is allowed
+	// at all times and counted. A policy cannot name what it blocks, so with "report"
+	// there is none: declared services wait where they are marked up, and their names.
 	Undeclared string `json:"undeclared"`
+	// UndeclaredStorage is what a cookie, item or database that no service declares
+	// gets: "block" or "": it waits for everything to be accepted, and with Undeclared
+	// "block" for ever; or "allow": it is stored at all times.
+	UndeclaredStorage string `json:"undeclared_storage,omitempty"`
+	// Report counts the hosts and names that no service declares (stats.Seen).
+	Report bool `json:"report,omitempty"`
 }
 
 // Category is a purpose group that a visitor decides on.

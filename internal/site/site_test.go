@@ -206,6 +206,9 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		"no refusal":                  {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
 		"a language without texts":    {func(n *Notice) { n.Languages = append(n.Languages, "de") }, "texts"},
 		"a choice kept for ten years": {func(n *Notice) { n.ChoiceDays = 3650 }, "between 1 and 390"},
+		"an unknown rule for hosts":   {func(n *Notice) { n.Enforcement.Undeclared = "allow" }, "allowed and reported (report)"},
+		"an unknown rule for names":   {func(n *Notice) { n.Enforcement.UndeclaredStorage = "report" }, "stored (allow)"},
+		"reports that nobody gets":    {func(n *Notice) { n.Enforcement.Undeclared, n.Enforcement.Report = "report", false }, "Switch reporting on"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := DefaultNotice("k", "Shop")

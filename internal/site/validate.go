@@ -46,8 +46,12 @@ func (n *Notice) Validate() error {
 		return wrong("The regime %q is unknown. Use opt-in, opt-out or notice-only.", n.Regime)
 	case n.ChoiceDays < 1 || n.ChoiceDays > 390:
 		return wrong("A choice is kept between 1 and 390 days, not %d.", n.ChoiceDays)
-	case !oneOf(n.Enforcement.Undeclared, "block", "with_all"):
-		return wrong("What is not declared is either blocked (block) or waits for everything to be accepted (with_all), not %q.", n.Enforcement.Undeclared)
+	case !oneOf(n.Enforcement.Undeclared, "block", "with_all", "report"):
+		return wrong("What is not declared is either blocked (block), waits for everything to be accepted (with_all), or is allowed and reported (report), not %q.", n.Enforcement.Undeclared)
+	case !oneOf(n.Enforcement.UndeclaredStorage, "", "block", "allow"):
+		return wrong("A name that is not declared is either refused (block) or stored (allow), not %q.", n.Enforcement.UndeclaredStorage)
+	case n.Enforcement.Undeclared == "report" && !n.Enforcement.Report:
+		return wrong("What is not declared can be allowed and reported only while the site reports. Switch reporting on, or choose block or with_all.")
 	case utf8.RuneCountInString(n.Controller.Name) > maxName:
 		return wrong("The controller's name is longer than %d characters.", maxName)
 	}
