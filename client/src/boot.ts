@@ -13,6 +13,7 @@ import type { load } from "./load";
 import { safely } from "./safely";
 import { read } from "./stored";
 import type { declared } from "./trackers";
+import type { Wanted } from "./watch";
 
 /** What a site may do without; a part that is missing is not in its script. */
 export interface BootParts {
@@ -20,6 +21,8 @@ export interface BootParts {
   readonly $hook?: typeof hook;
   readonly $declared?: typeof declared;
   readonly $gpc?: () => boolean;
+  /** Keeps what the page wanted and did not get, for report.ts. */
+  readonly $watch?: (want: (what: Wanted) => void) => void;
   /** Without it the site has one language. */
   readonly $pick?: typeof pick;
   /** Without it everything is in this script. */
@@ -72,6 +75,10 @@ export interface Boot extends Stale {
   $limit: Selection | null;
   /** Removes what came past the hooks. */
   $tidy?: (() => void) | undefined;
+  /** What the page wanted so far and did not get; later whoever takes it. */
+  $wanted: { push(what: Wanted): unknown };
+  /** Hosts with their ports that the browser has blocked, once somebody asks. */
+  $blocked?: Set<string>;
   /** Whether the choice waits to be sent. */
   $waits?: () => boolean;
   $parts?: Parts;
@@ -121,6 +128,7 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
     $choice: choice,
     $consentId: stored?.consentId,
     $limit: null,
+    $wanted: [],
     $loading: {},
     $enforce() {
       if (parts.$enforce?.(config, b.s, origin)) b.$limit = b.s;
@@ -160,6 +168,15 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
   // A gate in front of the site has sent the policy with the page.
   if (gate === undefined) b.$enforce();
   else if (!undeclared(config, b.s)) b.$limit = b.s;
-  b.$tidy = safely(() => parts.$hook?.((kind, name) => mayStore(config, b.s, name, b.$declared(kind, name), storage !== "allow")));
+  const want = (what: Wanted) => b.$wanted.push(what);
+  parts.$watch?.(want);
+  const strict = ![config.$undeclared_storage, storage].includes("allow");
+  b.$tidy = safely(() =>
+    parts.$hook?.((kind, name) => {
+      const may = mayStore(config, b.s, name, b.$declared(kind, name), strict);
+      if (!may) want([kind, name]);
+      return may;
+    }),
+  );
   return b;
 }

@@ -26,7 +26,9 @@ export interface Config {
   readonly $scope: string;
   readonly $regime: "opt-in" | "opt-out" | "notice-only";
   readonly $choice_days: number;
-  readonly $undeclared: "block" | "with_all";
+  readonly $undeclared: "block" | "with_all" | "report";
+  /** What a name that no service declares gets; left out: it waits. */
+  readonly $undeclared_storage?: "allow";
   /** Hosts of the site, as a Content-Security-Policy names them. */
   readonly $own: readonly string[];
   /** Keys, necessary first. */

@@ -12,6 +12,7 @@ import type { markup } from "./gate/markup";
 import type { leftovers, sweep } from "./gate/remove";
 import { meet, open } from "./meet";
 import { release } from "./release";
+import type { report } from "./report";
 import { safely } from "./safely";
 
 /** What a site may do without, or what comes later; a part that is missing is not in the script. */
@@ -21,6 +22,8 @@ export interface Parts {
   readonly $floating?: typeof floating;
   /** The same for a page that shows nothing else; shown when it is made. */
   readonly $button?: (open: () => void) => void;
+  /** Without it the site reports nothing. */
+  readonly $report?: typeof report;
   readonly $leftovers?: typeof leftovers;
   readonly $sweep?: typeof sweep;
   readonly $dropDatabases?: typeof dropDatabases;
@@ -54,6 +57,7 @@ export function grow(b: Boot, parts: Parts): void {
   if (parts.$markup) release(b, parts.$markup);
   const app = (b.$app = new parts.$decide!(b));
   // A step that the page broke keeps no other from being taken.
+  safely(() => parts.$report?.(b));
   safely(() => app.$begin());
   if (late) app.$settle();
   else safely(() => meet(b));

@@ -103,16 +103,21 @@ export function grantsMore(config: Config, before: Selection, after: Selection):
   );
 }
 
-/** What a third party or a name that no service declares gets. */
+/** Whether everything was accepted, and that lets through what no service declares. */
+function everything(config: Config, selection: Selection): boolean {
+  return config.$undeclared !== "block" && statusOf(selection) === "accepted_all";
+}
+
+/** Whether a third party that no service declares is let through. */
 export function undeclared(config: Config, selection: Selection): boolean {
-  return config.$undeclared === "with_all" && statusOf(selection) === "accepted_all";
+  return config.$undeclared === "report" || everything(config, selection);
 }
 
 /**
  * Whether the page may store under this name, of which declared says whether a
  * granted service, a refused one, or none declares it. strict: names that nobody
- * declared follow the site's setting.
+ * declared wait for everything to be accepted, and where such hosts never load, for ever.
  */
 export function mayStore(config: Config, selection: Selection, name: string, declared: boolean | undefined, strict: boolean): boolean {
-  return name.startsWith("assent_") || (declared ?? (!strict || undeclared(config, selection)));
+  return name.startsWith("assent_") || (declared ?? (!strict || everything(config, selection)));
 }

@@ -72,6 +72,10 @@ describe("storing under a name", () => {
     assert.equal(may({ ...all, services: { heat: false } }, "cookie", "other"), false);
     assert.equal(may(all, "cookie", "other"), true);
     assert.equal(mayStore({ ...config, $undeclared: "block" }, all, "other", undefined, true), false);
+    // That hosts are let through says nothing about names.
+    assert.equal(mayStore({ ...config, $undeclared: "report" }, none, "other", undefined, true), false);
+    assert.equal(mayStore({ ...config, $undeclared: "report" }, all, "other", undefined, true), true);
+    assert.equal(mayStore({ ...config, $undeclared: "report" }, none, "other", undefined, false), true);
   });
 });
 

@@ -7,6 +7,7 @@ import { decode, encode } from "../src/cookie";
 import { judge, statusOf, type Choice } from "../src/decision";
 import { cookieDomain, within } from "../src/hosts";
 import { policy } from "../src/policy";
+import { nameClass, pageClass } from "../src/report";
 import { matches } from "../src/trackers";
 
 function vectors<T>(name: string): T {
@@ -75,6 +76,12 @@ describe("a tracker's name", () => {
     test(`${row.pattern} ${row.matches ? "fits" : "does not fit"} ${row.name || "nothing"}`, () =>
       assert.equal(matches(row.pattern, row.name), row.matches));
   }
+});
+
+describe("what is kept", () => {
+  const v = vectors<{ pages: { path: string; class: string }[]; names: { name: string; class: string }[] }>("pageclass");
+  for (const row of v.pages) test(`of the path ${row.path}`, () => assert.equal(pageClass(row.path), row.class));
+  for (const row of v.names) test(`of the name ${JSON.stringify(row.name)}`, () => assert.equal(nameClass(row.name), row.class));
 });
 
 describe("the status", () => {

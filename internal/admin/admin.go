@@ -10,6 +10,7 @@ import (
 	"assent/internal/account"
 	"assent/internal/register"
 	"assent/internal/site"
+	"assent/internal/stats"
 )
 
 // Deps is what the console works on.
@@ -17,6 +18,7 @@ type Deps struct {
 	Sites    *site.Store
 	Register *register.Register
 	Accounts *account.Store
+	Stats    *stats.Store
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.
 	Preview func(*site.Notice) ([]byte, error)

@@ -25,7 +25,7 @@ var arrows = map[string][]string{
 	"internal/regime":      {},
 	"internal/regime/gen":  {"internal/regime"},
 	"internal/account":     {},
-	"internal/stats":       {},
+	"internal/stats":       {"internal/site"},
 	"internal/site":        {},
 	"internal/db":          {},
 	"internal/db/dbtest":   {},

@@ -13,6 +13,7 @@ import (
 	"assent/internal/db"
 	"assent/internal/register"
 	"assent/internal/site"
+	"assent/internal/stats"
 )
 
 // publicURLSetting is where serve keeps the address that it was last given, so
@@ -26,6 +27,7 @@ type Parts struct {
 	Sites    *site.Store
 	Register *register.Register
 	Accounts *account.Store
+	Stats    *stats.Store
 
 	publicURL atomic.Pointer[string]
 }
@@ -78,6 +80,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	}
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
 	p.Accounts = account.NewStore(p.DB, time.Now)
+	p.Stats = stats.NewStore(p.DB, time.Now)
 	return nil
 }
 

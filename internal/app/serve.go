@@ -98,12 +98,13 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
-	deps.Cache, deps.Register, deps.Countries = a.Cache, a.Register, countries
+	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
+	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
 	deps.Ready, deps.PublicURL = a.DB.Ping, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Preview: banner.Preview,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
 			network, _, _ := consent.MaskIP(web.ClientAddr(r, deps.TrustProxies).String())

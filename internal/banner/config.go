@@ -24,6 +24,7 @@ type (
 		ChoiceDays int        `json:"$choice_days"`
 		Undeclared string     `json:"$undeclared"`
 		Own        []string   `json:"$own"`
+		Storage    string     `json:"$undeclared_storage,omitempty"` // "allow", or left out
 		Categories []string   `json:"$categories"`
 		Services   []enforced `json:"$services"`
 		Languages  []string   `json:"$languages"`
@@ -81,6 +82,9 @@ func trim(n *site.Notice, id string) (*config, error) {
 		Own:        gatedHosts(n.Domains),
 		Services:   []enforced{},
 		Languages:  n.Languages,
+	}
+	if n.Enforcement.UndeclaredStorage == "allow" {
+		c.Storage = "allow"
 	}
 	for _, category := range n.Categories {
 		c.Categories = append(c.Categories, category.Key)

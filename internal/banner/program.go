@@ -48,6 +48,7 @@ func wholeProgram(n *site.Notice) program {
 	p.from("{ grow }", "./core")
 	p.enforcing(n)
 	p.showing(n)
+	p.reporting(n)
 	p.use(&p.rest, "markup", "./gate/markup")
 	if len(n.Languages) <= mostLanguages {
 		p.asking(n)
@@ -96,6 +97,7 @@ func coreProgram(n *site.Notice) program {
 func askProgram(n *site.Notice) program {
 	p := later("grow(b, { {rest} })", "./core")
 	p.showing(n)
+	p.reporting(n)
 	p.marking(n)
 	p.asking(n)
 	return p
@@ -139,7 +141,7 @@ func previewProgram(n *site.Notice) program {
 
 // everyProgram is every program of a notice that uses every part.
 func everyProgram() []program {
-	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
+	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true, Report: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
 		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
 	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(), previewProgram(all)}
 }
@@ -149,6 +151,9 @@ func (p *program) enforcing(n *site.Notice) {
 	if n.Enforcement.Policy {
 		p.use(&p.boot, "enforce", "./gate/meta")
 		p.use(&p.boot, "hook", "./gate/hooks")
+	}
+	if n.Enforcement.Report {
+		p.use(&p.boot, "watch", "./watch")
 	}
 	if n.HonourGPC && n.Regime != "notice-only" {
 		p.use(&p.boot, "gpc", "./signals")
@@ -167,6 +172,13 @@ func (p *program) showing(n *site.Notice) {
 	p.rest = append(p.rest, "$theme")
 	if n.Layout.Floating {
 		p.use(&p.rest, "floating", "./elements/floating")
+	}
+}
+
+// reporting adds what tells of hosts and names that no service declares.
+func (p *program) reporting(n *site.Notice) {
+	if n.Enforcement.Report {
+		p.use(&p.rest, "report", "./report")
 	}
 }
 

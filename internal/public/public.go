@@ -20,6 +20,7 @@ import (
 	"assent/internal/regime"
 	"assent/internal/register"
 	"assent/internal/site"
+	"assent/internal/stats"
 	"assent/internal/web"
 )
 
@@ -28,6 +29,7 @@ type Deps struct {
 	Cache     *site.Cache
 	Register  *register.Register
 	Countries *regime.Countries
+	Stats     *stats.Store                // nil: nothing is counted
 	Ready     func(context.Context) error // whether the database answers
 	PublicURL func() string               // scheme and host, no closing slash
 

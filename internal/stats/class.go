@@ -70,39 +70,19 @@ func privatePage(path string) string {
 	return strings.Join(segments, "/")
 }
 
-var (
-	notASCII = regexp.MustCompile(`[^ -~]+`)
-	// Runs of hex digits and hyphens are UUIDs and hashes, the others words.
-	nameToken = regexp.MustCompile(`[0-9a-fA-F-]{16,}|[A-Za-z0-9]+`)
-	hexToken  = regexp.MustCompile(`^[0-9a-fA-F-]{8,}$`)
-	// Letters and digits that take turns.
-	mixedToken = regexp.MustCompile(`[0-9][A-Za-z]+[0-9]|[A-Za-z][0-9]+[A-Za-z]`)
-	digits     = regexp.MustCompile(`[0-9]+`)
-	stars      = regexp.MustCompile(`\*+`)
-	partWord   = regexp.MustCompile(`[A-Za-z0-9-]*$`)
-)
+// nameID is what stands for *: all of a name with an e-mail address, characters
+// outside ASCII, hashes and UUIDs, long words, and a word from its first digit on.
+var nameID = regexp.MustCompile(`((?s:.*(@|%40).*)|[^ -~]+|[0-9A-Fa-f-]{8,}|[A-Za-z]{25,}|[0-9][A-Za-z0-9]*|\*)+`)
 
 // NameClass is what is kept of the name of a cookie, an item or a database: its
-// words. Hashes, UUIDs, long words and words in which letters and digits take
-// turns become *, and so do digits elsewhere, characters outside ASCII, and a
-// whole name that holds an e-mail address. It can be declared as it is, because *
-// stands for any characters there. "" for no name.
+// words, without what looks like an ID; at most 80 bytes. It can be declared as it
+// is, because * stands for any characters there. "" for no name.
 func NameClass(name string) string {
-	if strings.Contains(name, "@") || strings.Contains(name, "%40") {
-		return "*"
+	name = nameID.ReplaceAllString(strings.ToValidUTF8(name, "\uFFFD"), "*")
+	if len(name) > maxName {
+		name = strings.TrimRight(name[:maxName-1], "*") + "*"
 	}
-	name = notASCII.ReplaceAllString(name, "*")
-	name = nameToken.ReplaceAllStringFunc(name, func(token string) string {
-		if len(token) > 24 || hexToken.MatchString(token) || len(token) > 5 && mixedToken.MatchString(token) {
-			return "*"
-		}
-		return digits.ReplaceAllString(token, "*")
-	})
-	name = stars.ReplaceAllString(name, "*")
-	if len(name) > maxName { // and never within a word, which would then look like another
-		name = partWord.ReplaceAllString(name[:maxName-1], "") + "*"
-	}
-	return stars.ReplaceAllString(name, "*")
+	return name
 }
 
 var hostLabel = regexp.MustCompile(`^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$`)
