@@ -21,6 +21,8 @@ const (
 	SiteAdded       = "site.add"
 	SiteDomains     = "site.domains"
 	DraftSaved      = "site.draft"
+	SeenIgnored     = "seen.ignore"
+	SeenCleared     = "seen.clear"
 	SitePublished   = "site.publish"
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -62,6 +63,14 @@ func (c *console) showBanner(w http.ResponseWriter, r *request) error {
 	}
 	p.Numbers = numbersOf(p.Notice)
 	p.Open = "who"
+	query := r.URL.Query()
+	if query.Get("open") == "rules" {
+		p.Open = "rules"
+	}
+	// What was just declared waits for its purpose.
+	if i := slices.IndexFunc(p.Notice.Services, func(s site.Service) bool { return s.Key == query.Get("service") }); i >= 0 {
+		p.Open, p.Touched = "services", i
+	}
 	return c.render(w, http.StatusOK, "banner", p)
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"assent/internal/browsertest"
 	"assent/internal/site"
+	"assent/internal/stats"
 	"assent/receipt"
 )
 
@@ -24,7 +25,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	t.Helper()
 	k := signedIn(t)
 	ctx := context.Background()
-	k.addSite("blog.example", "Garden blog")
+	blog := k.addSite("blog.example", "Garden blog")
 	s := k.addSite("shop.example", "Corner Shop")
 	draft, err := k.sites.Draft(ctx, s.Key)
 	if err != nil {
@@ -65,9 +66,22 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		r.Categories = map[string]bool{"functional": true, "analytics": false, "advertising": false}
 		r.Services = map[string]bool{"visit-counter": false, "clip-player": true}
 	})
+	k.saw(s, 214, "request", "cdn.adnet.example", "script-src-elem", "/product/4711")
+	k.saw(s, 41, "request", "cdn.adnet.example", "img-src", "/")
+	k.saw(s, 96, "request", "fonts.typeworks.example:8443", "font-src", "/basket")
+	k.saw(s, 52, "request", "img.counter.example", "img-src", "/product/4711")
+	k.saw(s, 12, "cookie", "_session_4f3a77b21c", "", "/")
+	k.saw(s, 7, "local_storage", "recently-viewed", "", "/product/4711")
+	k.saw(s, 3, "request", "203.0.113.9", "connect-src", "/help/contact")
+	k.saw(s, 9, "request", "cdn.counter.example", "script-src-elem", "/")
+	k.saw(s, 2, "request", "status.example", "connect-src", "/")
+	if err := k.stats.Ignore(ctx, s.ID, stats.Name{Kind: "request", Name: "status.example"}, true); err != nil {
+		t.Fatal(err)
+	}
 	base := "/console/sites/" + s.Key
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
+		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",

@@ -85,7 +85,10 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius")}
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
-	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared")}
+	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
+	if v.Get("undeclared_storage") == "allow" { // the other rule has no word in older notices
+		n.Enforcement.UndeclaredStorage = "allow"
+	}
 	n.Layout.Placement = v.Get("placement")
 	n.Layout.Radius = f.number("radius", f.numbers.Radius, 0, 24, "pixels")
 	n.Layout.Floating = v.Get("floating") != ""

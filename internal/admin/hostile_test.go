@@ -14,6 +14,7 @@ import (
 	"assent/internal/account"
 	"assent/internal/admin"
 	"assent/internal/browsertest"
+	"assent/internal/stats"
 	"assent/receipt"
 )
 
@@ -71,8 +72,15 @@ func attacked(t *testing.T) (*desk, map[string]string) {
 		r.Services = map[string]bool{hostile: true}
 		r.Categories = map[string]bool{hostile: false}
 	})
+	for _, name := range []string{hostile, hostile + "again"} { // past the classes
+		k.stats.Add(s.ID, stats.Seen{Kind: "cookie", Name: name, Page: hostile}, 1)
+		k.stats.Add(s.ID, stats.Seen{Kind: "request", Name: name, Directive: hostile, Page: hostile}, 1)
+	}
+	if err := k.stats.Flush(ctx); err != nil {
+		t.Fatal(err)
+	}
 	return k, map[string]string{
-		"sites": "/console/sites", "site": base, "banner": base + "/banner", "publish": base + "/publish", "preview": base + "/preview",
+		"seen": base + "/seen", "sites": "/console/sites", "site": base, "banner": base + "/banner", "publish": base + "/publish", "preview": base + "/preview",
 		"versions": base + "/versions?from=" + versions[1].Version + "&to=" + versions[0].Version, "version": base + "/versions/" + versions[0].Version,
 		"register": base + "/register", "search": base + "/register?q=" + url.QueryEscape(hostile), "days": base + "/register?from=" + url.QueryEscape(hostile),
 		"record": base + "/records/" + record.String(), "visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account",

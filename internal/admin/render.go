@@ -23,7 +23,7 @@ type Page struct {
 	Title   string
 	Member  *account.Member // nil: nobody is signed in
 	Site    *site.Site      // nil: not a page of a site
-	Tab     string          // overview, banner, versions or register; or sites, activity, account
+	Tab     string          // overview, banner, seen, versions or register; or sites, activity, account
 	Done    string          // what has just succeeded, one sentence
 	Problem string          // what went wrong, one sentence
 }
@@ -35,6 +35,10 @@ var done = map[string]string{
 	"added":     "The site is added and its first version is in force. Paste the tag to start.",
 	"saved":     "Saved.",
 	"draft":     "The draft is saved. Visitors see it after you publish.",
+	"declared":  "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
+	"ignored":   "Ignored. It is not listed any more.",
+	"unignored": "It is listed again.",
+	"cleared":   "The list is empty. What your pages still use comes back.",
 	"published": "Published. Visitors get the new version within seconds.",
 }
 
@@ -68,6 +72,7 @@ func newViews(a *assets) *views {
 		"asset":        a.url,
 		"when":         when,
 		"clock":        clock,
+		"day":          func(t time.Time) string { return t.Format(time.DateOnly) },
 		"short":        short,
 		"input":        newInput,
 		"texts":        func() []textGroup { return textGroups },

@@ -33,6 +33,8 @@ func (c *console) routes() []route {
 		{"POST /console/sites/{site}/banner", members, c.editBanner},
 		{"GET /console/sites/{site}/preview", members, c.previewDraft},
 		{"POST /console/sites/{site}/preview", members, c.previewForm},
+		{"GET /console/sites/{site}/seen", members, c.showSeen},
+		{"POST /console/sites/{site}/seen", members, c.editSeen},
 		{"GET /console/sites/{site}/publish", members, c.showPublish},
 		{"POST /console/sites/{site}/publish", members, c.publish},
 		{"GET /console/sites/{site}/versions", members, c.listVersions},

@@ -22,6 +22,7 @@ type change struct {
 // places gives the notice's fields the names that the editor has for them.
 var places = map[string]string{
 	"controller": "Who asks", "policy url": "privacy policy address", "enforcement": "Blocking", "undeclared": "what no service declares",
+	"undeclared storage": "names that no service declares", "report": "report of what no service declares",
 	"policy": "policy", "choice days": "Days until asked again", "honour gpc": "Global Privacy Control", "regime": "Kind of consent",
 	"layout": "Look", "light": "light", "dark": "dark", "button text": "button text", "services": "Services", "texts": "Texts",
 	"languages": "Languages", "categories": "Categories", "basis": "legal basis",

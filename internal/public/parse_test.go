@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"assent/internal/fault"
+	"assent/internal/stats"
 )
 
 // FuzzParseTile: whatever is taken is within bounds and has one spelling.
@@ -33,6 +34,8 @@ func FuzzParseTile(f *testing.F) {
 func FuzzReadBatch(f *testing.F) {
 	f.Add([]byte(`{"site":"shop","events":[{"type":"page_view","count":2}]}`))
 	f.Add([]byte(`{"events":null}`))
+	f.Add([]byte(`{"site":"shop","events":[{"type":"blocked","kind":"request","name":"cdn.example","directive":"script-src-elem","page":"/a/1","count":3}]}`))
+	f.Add([]byte(`{"site":"shop","events":[{"type":"allowed","kind":"cookie","name":"_id_4711","page":"/"},{"type":"page_view","page":"/"}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b, err := readBatch(body)
 		if err != nil {
@@ -47,6 +50,13 @@ func FuzzReadBatch(f *testing.F) {
 		for _, e := range b.Events {
 			if len(e.Type) > 32 || e.Type == "" || e.Count < 0 || e.Count > maxEventCount {
 				t.Fatalf("%+v", e)
+			}
+			if !e.reports() && e.Kind+e.Name+e.Directive+e.Page != "" {
+				t.Fatalf("an event of another type says more: %+v", e)
+			}
+			class, ok := stats.Class(e.Kind, e.Name, e.Directive, e.Page, e.Type == "allowed")
+			if ok && (class.Name == "" || len(class.Name) > 260 || len(class.Page) > 120 || class.Kind == stats.Other) {
+				t.Fatalf("%+v is %+v", e, class)
 			}
 		}
 	})
