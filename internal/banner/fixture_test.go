@@ -53,6 +53,7 @@ type web struct {
 	posts   []post
 	answers []int // statuses of the next posts; 201 when none is left
 	foreign []string
+	reports []string // bodies
 	page    string
 }
 
@@ -104,6 +105,8 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 		rw.Write(w.bundle())
 	case host == consent && strings.HasPrefix(r.URL.Path, "/b/k3y/"):
 		w.servePart(rw, r)
+	case host == consent && r.URL.Path == "/v1/events":
+		w.serveReport(rw, r)
 	case host == consent && r.URL.Path == "/v1/consents":
 		w.servePost(rw, r)
 	case strings.HasSuffix(host, shop) && r.URL.Path == "/own.js":
