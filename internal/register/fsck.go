@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -122,7 +123,11 @@ type check struct {
 	roots []tlog.Hash // of every full chunk of 256 leaves
 	rest  []tlog.Hash // leaves after them
 
+	signed receipt.Checkpoint
+	doubt  error // why the checkpoint does not hold
+
 	places []atomic.Uint64 // by stretch: sum of placeSum over its records that are in full runs
+	times  [][2]int64      // by full chunk: earliest and latest
 
 	versions sync.Map // notice versions that records name
 
@@ -181,7 +186,12 @@ func (c *check) log(ctx context.Context) error {
 	}
 	c.key = siteOf(c.origin)
 	c.report.Logs++
-	if c.size < 0 || c.size > 1<<48 {
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return err
+	}
+	c.signed, c.doubt = receipt.OpenCheckpoint(checkpoint, vkey)
+	if c.size < 0 || c.size > maxIndex+1 {
 		c.foundInLog("its size, %d, is impossible.", c.size)
 		return nil
 	}
@@ -199,7 +209,7 @@ func (c *check) log(ctx context.Context) error {
 	if err := c.strays(ctx, snapshot); err != nil {
 		return err
 	}
-	return c.signature(checkpoint)
+	return c.signature()
 }
 
 // full checks the chunks that belong to full tiles, on every core.
@@ -207,6 +217,7 @@ func (c *check) full(ctx context.Context) error {
 	count := c.size >> tileHeight
 	c.roots = make([]tlog.Hash, count)
 	c.places = make([]atomic.Uint64, c.size>>stretchBits+1)
+	c.times = make([][2]int64, count)
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	if c.r.db.Engine == db.Postgres {
 		workers *= 2 // half of them wait for the server's processes
@@ -318,10 +329,18 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	if width <= 0 {
 		return nil
 	}
-	bundle, hashes, err := c.leafTiles(ctx, q, n, width)
+	full := width == tileWidth && n < int64(len(c.roots))
+	var bundle, hashes []byte
+	var err error
+	if full {
+		bundle, hashes, err = c.leafTiles(ctx, q, n)
+	} else {
+		bundle, hashes, err = c.tail(ctx, q, n, width)
+	}
 	if err != nil {
 		return err
 	}
+	times := [2]int64{math.MaxInt64, math.MinInt64}
 	leaves := make([]tlog.Hash, width)
 	next := 0
 	each := func(r *row) {
@@ -330,6 +349,7 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		}
 		c.records.Add(1)
 		c.columns(r)
+		times[0], times[1] = min(times[0], r.millis), max(times[1], r.millis)
 		if r.index < c.size>>runBits<<runBits && len(r.consent) >= prefixSize {
 			c.places[r.index>>stretchBits].Add(placeSum(r.index, r.consent[:prefixSize]))
 		}
@@ -342,8 +362,8 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	for ; next < width; next++ {
 		leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
 	}
-	if width == tileWidth && n < int64(len(c.roots)) {
-		c.roots[n] = merge(leaves)
+	if full {
+		c.roots[n], c.times[n] = merge(leaves), times
 	} else {
 		c.rest = leaves
 	}
@@ -371,8 +391,8 @@ func merge(nodes []tlog.Hash) tlog.Hash {
 }
 
 func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*row)) error {
-	rows, err := q.QueryContext(ctx, `select idx, time, record_id, consent_id, salt, payload from record
-		where site_id = $1 and idx >= $2 and idx < $3 order by idx`, c.site, from, to)
+	rows, err := q.QueryContext(ctx, `select place, time, record_id, consent_id, salt, payload from record
+		where place >= $1 and place < $2 order by place`, placeOf(c.site, from), placeOf(c.site, to))
 	if err != nil {
 		return c.unreadable(ctx, from, to, err)
 	}
@@ -383,6 +403,7 @@ func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*
 		if err := rows.Scan(&r.index, &r.millis, &record, &consent, &salt, &payload); err != nil {
 			return c.unreadable(ctx, from, to, err)
 		}
+		r.index &= maxIndex
 		r.record, r.consent, r.salt, r.payload = record, consent, salt, payload
 		each(&r)
 	}
@@ -467,8 +488,9 @@ func (c *check) missing(index int64, entry, hash []byte) tlog.Hash {
 	return tlog.Hash{}
 }
 
-// leafTiles reads the entry bundle and the tile of level 0 of a chunk at once.
-func (c *check) leafTiles(ctx context.Context, q queryer, n int64, width int) (bundle, hashes []byte, err error) {
+// leafTiles reads the entry bundle and the tile of level 0 of a full chunk at
+// once.
+func (c *check) leafTiles(ctx context.Context, q queryer, n int64) (bundle, hashes []byte, err error) {
 	rows, err := q.QueryContext(ctx, "select level, data from tile where site_id = $1 and level in (-1, 0) and n = $2", c.site, n)
 	if err != nil {
 		return nil, nil, err
@@ -489,9 +511,52 @@ func (c *check) leafTiles(ctx context.Context, q queryer, n int64, width int) (b
 	if err := rows.Err(); err != nil {
 		return nil, nil, err
 	}
-	c.width(bundleLevel, n, bundle, width*entrySize)
-	c.width(0, n, hashes, width*tlog.HashSize)
+	c.width(bundleLevel, n, bundle, tileWidth*entrySize)
+	c.width(0, n, hashes, tileWidth*tlog.HashSize)
 	return bundle, hashes, nil
+}
+
+// tail reads the entries of the chunk that is not full. Their leaves are stored
+// nowhere, so the signed root tells whether those of the entries or those of the
+// records are the right ones.
+func (c *check) tail(ctx context.Context, q queryer, n int64, width int) (bundle, hashes []byte, err error) {
+	rows, err := q.QueryContext(ctx, tailQuery, c.site)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries, err := joinTail(rows, n<<tileHeight)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(entries) > 0 {
+		bundle, hashes = bundleOf(entries), hashesOf(entries)
+	}
+	c.width(bundleLevel, n, bundle, width*entrySize)
+	if c.signs(hashes, width) {
+		return bundle, hashes, nil
+	}
+	var computed []byte
+	err = c.rows(ctx, q, n<<tileHeight, n<<tileHeight+int64(width), func(r *row) {
+		commitment := receipt.Commit(r.salt, r.payload)
+		computed = append(computed, hashesOf(commitment[:])...)
+	})
+	if err == nil && c.signs(computed, width) {
+		hashes = computed
+	}
+	return bundle, hashes, err
+}
+
+// signs tells whether the signed tree ends with these leaves.
+func (c *check) signs(hashes []byte, width int) bool {
+	if c.doubt != nil || c.signed.Size != c.size || len(hashes) != width*tlog.HashSize {
+		return false
+	}
+	c.rest = make([]tlog.Hash, width)
+	for i := range c.rest {
+		c.rest[i] = tlog.Hash(slot(hashes, i, tlog.HashSize))
+	}
+	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
+	return err == nil && root == c.signed.Root
 }
 
 // stored reads a tile that has to be there with a certain width. A full chunk
@@ -544,7 +609,8 @@ func (c *check) levels(ctx context.Context, q queryer) error {
 
 // strays finds records and tiles that are in no signed tree.
 func (c *check) strays(ctx context.Context, q queryer) error {
-	rows, err := q.QueryContext(ctx, "select idx, record_id from record where site_id = $1 and (idx < 0 or idx >= $2) order by idx limit 100", c.site, c.size)
+	rows, err := q.QueryContext(ctx, "select place, record_id from record where place >= $1 and place <= $2 order by place limit 100",
+		placeOf(c.site, c.size), placeOf(c.site, maxIndex))
 	if err != nil {
 		return err
 	}
@@ -556,7 +622,7 @@ func (c *check) strays(ctx context.Context, q queryer) error {
 			return err
 		}
 		parsed, _ := uuid.FromBytes(id)
-		c.foundRecord(index, parsed, "it is outside the signed log, which has %d records.", c.size)
+		c.foundRecord(index&maxIndex, parsed, "it is outside the signed log, which has %d records.", c.size)
 	}
 	if err := rows.Err(); err != nil {
 		return err
@@ -572,34 +638,103 @@ func (c *check) strays(ctx context.Context, q queryer) error {
 			return err
 		}
 		count := c.size >> (max(level, 0) * tileHeight)
+		if level < 1 {
+			count = count >> tileHeight << tileHeight // the rest is in the tail
+		}
 		if level < bundleLevel || level > 7 || n < 0 || n<<tileHeight >= count {
 			c.foundTile(level, n, "it is outside the signed log, which has %d records.", c.size)
 		}
 	}
-	return tiles.Err()
+	if err := tiles.Err(); err != nil {
+		return err
+	}
+	if err := c.tailStrays(ctx, q); err != nil {
+		return err
+	}
+	return c.spans(ctx, q)
 }
 
-// signature holds the tree against the signed checkpoint.
-func (c *check) signature(checkpoint []byte) error {
-	vkey, err := c.r.vkey(c.origin)
+// tailStrays finds entries in the tail that belong to no record after the last
+// full bundle, or are there twice.
+func (c *check) tailStrays(ctx context.Context, q queryer) error {
+	rows, err := q.QueryContext(ctx, tailQuery, c.site)
 	if err != nil {
 		return err
 	}
-	signed, err := receipt.OpenCheckpoint(checkpoint, vkey)
+	defer rows.Close()
+	next := c.size >> tileHeight << tileHeight
+	for rows.Next() {
+		var index int64
+		var data []byte
+		if err := rows.Scan(&index, &data); err != nil {
+			return err
+		}
+		count := int64(len(data) / commitmentSize)
+		if index != next || next+count > c.size || count == 0 || len(data)%commitmentSize != 0 {
+			c.foundInLog("its tail has %d bytes of entries from index %d on, which do not belong there.", len(data), index)
+			continue
+		}
+		next += count
+	}
+	return rows.Err()
+}
+
+// spans holds the spans of time of the full runs against the records. A wrong
+// one makes a search by time miss records.
+func (c *check) spans(ctx context.Context, q queryer) error {
+	rows, err := q.QueryContext(ctx, "select run, earliest, latest from span where site_id = $1 order by run", c.site)
 	if err != nil {
-		c.foundInLog("its checkpoint does not hold: %s.", err)
+		return err
+	}
+	defer rows.Close()
+	const chunks = 1 << (runBits - tileHeight)
+	wrong := func(run int64) {
+		c.foundInLog("the table span does not hold the times of the records %d to %d; a search by time may miss some.", run<<runBits, (run+1)<<runBits-1)
+	}
+	next := int64(0)
+	for rows.Next() {
+		var run, earliest, latest int64
+		if err := rows.Scan(&run, &earliest, &latest); err != nil {
+			return err
+		}
+		for ; next < run && next < c.size>>runBits; next++ {
+			wrong(next)
+		}
+		if run != next || run >= c.size>>runBits {
+			wrong(run)
+			continue
+		}
+		next++
+		times := c.times[run*chunks]
+		for _, t := range c.times[run*chunks+1 : (run+1)*chunks] {
+			times[0], times[1] = min(times[0], t[0]), max(times[1], t[1])
+		}
+		if times != [2]int64{earliest, latest} {
+			wrong(run)
+		}
+	}
+	for ; next < c.size>>runBits; next++ {
+		wrong(next)
+	}
+	return rows.Err()
+}
+
+// signature holds the tree against the signed checkpoint.
+func (c *check) signature() error {
+	if c.doubt != nil {
+		c.foundInLog("its checkpoint does not hold: %s.", c.doubt)
 		return nil
 	}
-	if signed.Origin != c.origin || signed.Size != c.size {
-		c.foundInLog("its row says %d records, its checkpoint says %d of %s.", c.size, signed.Size, signed.Origin)
+	if c.signed.Origin != c.origin || c.signed.Size != c.size {
+		c.foundInLog("its row says %d records, its checkpoint says %d of %s.", c.size, c.signed.Size, c.signed.Origin)
 		return nil
 	}
 	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
 	if err != nil {
 		return err
 	}
-	if root != signed.Root {
-		c.foundInLog("its records and tiles hash to the root %s, but %s was signed.", root, signed.Root)
+	if root != c.signed.Root {
+		c.foundInLog("its records and tiles hash to the root %s, but %s was signed.", root, tlog.Hash(c.signed.Root))
 	}
 	return nil
 }
