@@ -37,9 +37,9 @@ const (
 	enterRun = `insert into consent_place (site_id, stretch, prefix, idx)
 		select place >> 40, (place & 1099511627775) >> 16, substr(consent_id, 1, 4), place & 1099511627775 from record
 		where place >= $1 and place < $2 order by 2, 3, 4`
-	enterSpans = `insert into span (site_id, run, earliest, latest)
-		select place >> 40, (place & 1099511627775) >> 10, min(time), max(time) from record
-		where place >= $1 and place < $2 group by 1, 2`
+	enterSpan = `insert into span (site_id, run, earliest, latest)
+		select min(place) >> 40, (min(place) & 1099511627775) >> 10, min(time), max(time) from record
+		where place >= $1 and place < $2`
 
 	repeatColumns = storedColumns + "where record_id "
 	insertColumns = "insert into record (place, time, record_id, consent_id, salt, payload) "
@@ -93,7 +93,7 @@ func (s *statements) prepare(ctx context.Context) error {
 	if s.db.Engine != db.SQLite || s.prepared != nil {
 		return nil
 	}
-	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpans}
+	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan}
 	for n := 1; n <= widest; n *= 2 {
 		list = append(list, repeatsQuery(n), insertQuery(n))
 	}
@@ -186,8 +186,12 @@ func (s *statements) enter(ctx context.Context, tx *sql.Tx, g grown) error {
 	if _, err := s.exec(ctx, tx, enterRun, from, to); err != nil {
 		return err
 	}
-	_, err := s.exec(ctx, tx, enterSpans, from, to)
-	return err
+	for ; from < to; from += 1 << runBits {
+		if _, err := s.exec(ctx, tx, enterSpan, from, from+1<<runBits); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // putTail adds the commitments that are in no full bundle to those that wait for
