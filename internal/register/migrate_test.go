@@ -42,7 +42,7 @@ func TestRegisterFromBeforePlaces(t *testing.T) {
 	})
 }
 
-// undoPlaces gives a database the schema that it had before migration 4, with
+// undoPlaces gives a database the schema that it had before migration 5, with
 // what it would have held then.
 func undoPlaces(t *testing.T, d *db.DB) {
 	t.Helper()
@@ -86,5 +86,5 @@ func undoPlaces(t *testing.T, d *db.DB) {
 	}
 	define(t, d, append(list, `insert into record (site_id, idx, time, record_id, consent_id, salt, payload)
 		select place >> 40, place & 1099511627775, time, record_id, consent_id, salt, payload from placed`,
-		"drop table placed", "drop table span", "drop table tail", "delete from schema_migration where number >= 4")...)
+		"drop table placed", "drop table span", "drop table tail", "delete from schema_migration where number >= 5")...)
 }
