@@ -16,16 +16,16 @@ import (
 	"github.com/google/uuid"
 )
 
-// One changed byte of a record, a salt, a tile or a checkpoint in the database
+// One changed byte of a record, a salt, an entry or a checkpoint in the database
 // is found by the command, with exit status 1 and a line that names the place.
 func TestFsckNamesTheDamage(t *testing.T) {
 	ctx := context.Background()
 	dir := t.TempDir()
 	record := fillRegister(t, dir)
 	for name, c := range map[string]struct{ damage, want string }{
-		"a record":     {"update record set payload = replace(payload, '\"de\"', '\"fr\"') where idx = 3", record},
-		"a salt":       {"update record set salt = x'00' || substr(salt, 2) where idx = 3", record},
-		"a tile":       {"update tile set data = x'00' || substr(data, 2) where level = 0", "tile"},
+		"a record":     {"update record set payload = replace(payload, '\"de\"', '\"fr\"') where place & 255 = 3", record},
+		"a salt":       {"update record set salt = x'00' || substr(salt, 2) where place & 255 = 3", record},
+		"an entry":     {"update tail set data = x'00' || substr(data, 2) where idx = 0", "entry 0"},
 		"a notice":     {"update notice_version set content = replace(content, 'Refuse all', 'Accept it')", "was changed"},
 		"no notice":    {"delete from notice_version", "is gone"},
 		"no log":       {"delete from log", "its log is gone"},
@@ -72,7 +72,7 @@ func alter(t *testing.T, dir, statement string) (undo func()) {
 		}
 	}
 	var save, restore []string
-	for _, table := range []string{"site", "site_domain", "notice_version", "record", "tile", "log"} {
+	for _, table := range []string{"site", "site_domain", "notice_version", "record", "tile", "tail", "log"} {
 		save = append(save, "create table kept_"+table+" as select * from "+table)
 		restore = append(restore, "delete from "+table, "insert into "+table+" select * from kept_"+table, "drop table kept_"+table)
 	}

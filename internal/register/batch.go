@@ -74,6 +74,9 @@ func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 		if err := b.writer.sql.putTiles(b.ctx, tx, g.log.siteID, g.tiles); err != nil {
 			return err
 		}
+		if err := b.writer.sql.putTail(b.ctx, tx, g); err != nil {
+			return err
+		}
 		if err := b.writer.sql.swapLog(b.ctx, tx, g); err != nil {
 			return err
 		}
@@ -177,7 +180,11 @@ func (w *writer) keep(l *openLog) {
 // load reads the edge of a log and holds it against the signed checkpoint:
 // nothing is ever signed on top of a tree that is not the one signed before.
 func (b *batch) load(tx *sql.Tx, l *openLog) error {
-	edge, err := loadEdge(l.size, func(level, n int64) ([]byte, error) {
+	tail, err := b.writer.sql.tail(b.ctx, tx, l.siteID, l.size>>tileHeight<<tileHeight)
+	if err != nil {
+		return err
+	}
+	edge, err := loadEdge(l.size, tail, func(level, n int64) ([]byte, error) {
 		data, err := b.writer.sql.tile(b.ctx, tx, l.siteID, level, n)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil, fmt.Errorf("%w: tile %d of level %d is missing", errDamaged, n, level)
@@ -225,6 +232,8 @@ func (b *batch) sort(stored map[uuid.UUID]Stored) {
 			b.answers[i].err = fault.New(fault.Conflict, "This record ID was used before for another decision. Make a new record ID for each decision.")
 		case repeated:
 			b.answers[i] = outcome{stored: first, repeated: true}
+		case log.size+given[log.siteID] > maxIndex:
+			b.answers[i].err = fault.New(fault.Unavailable, "The register of this site is full: it holds %d records.", int64(maxIndex)+1)
 		case log.refused != nil:
 			b.answers[i].err = log.refused
 		default:
@@ -241,7 +250,9 @@ func (b *batch) sort(stored map[uuid.UUID]Stored) {
 // grown is a log with its tree as it is after the batch.
 type grown struct {
 	log        *openLog // as it is before
-	tiles      []tile
+	tiles      []tile   // full ones, and what grew above level 0
+	tail       []byte   // commitments of this batch that no full bundle holds
+	tailFrom   int64    // index of the first of them
 	checkpoint []byte
 }
 
@@ -269,7 +280,9 @@ func (b *batch) grow() (list []grown, err error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, grown{l, l.edge.changed(), checkpoint})
+		g := grown{log: l, tiles: l.edge.changed(), checkpoint: checkpoint}
+		g.tail, g.tailFrom = l.edge.tailSince(l.size)
+		list = append(list, g)
 	}
 	return list, nil
 }

@@ -74,18 +74,18 @@ func (r *Register) each(ctx context.Context, q ExportQuery, put func(index int64
 	if err != nil || !found {
 		return 0, err
 	}
-	rows, err := r.db.Read().QueryContext(ctx, "select idx, salt, payload from record "+c.where()+" order by idx", c.args...)
+	rows, err := r.db.Read().QueryContext(ctx, "select place, salt, payload from record "+c.where()+" order by place", c.args...)
 	if err != nil {
 		return 0, r.db.Explain(err)
 	}
 	defer rows.Close()
-	var index int64
+	var place int64
 	var salt, payload []byte
 	for rows.Next() {
-		if err := rows.Scan(&index, &salt, &payload); err != nil {
+		if err := rows.Scan(&place, &salt, &payload); err != nil {
 			return n, r.db.Explain(err)
 		}
-		if err := put(index, salt, payload); err != nil {
+		if err := put(place&maxIndex, salt, payload); err != nil {
 			return n, err
 		}
 		n++

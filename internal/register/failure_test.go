@@ -224,7 +224,7 @@ func TestDamagedLogTakesNothing(t *testing.T) {
 		addSite(t, d, r, 1)
 		addSite(t, d, r, 2)
 		load(t, r, 10, 10)
-		undo := flip(t, d, "data", "tile where site_id = 1 and level = 0 and n = 0", 5)
+		undo := flip(t, d, "data", "tail where site_id = 1 and idx = 0", 5)
 		second := open(t, d) // has nothing in memory
 		_, _, err := second.Append(t.Context(), entry(1))
 		wantKind(t, err, fault.Unavailable)

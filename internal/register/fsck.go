@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -122,7 +123,11 @@ type check struct {
 	roots []tlog.Hash // of every full chunk of 256 leaves
 	rest  []tlog.Hash // leaves after them
 
+	signed receipt.Checkpoint
+	doubt  error // why the checkpoint does not hold
+
 	places []atomic.Uint64 // by stretch: sum of placeSum over its records that are in full runs
+	times  [][2]int64      // by full chunk: earliest and latest
 
 	versions sync.Map // notice versions that records name
 
@@ -181,7 +186,12 @@ func (c *check) log(ctx context.Context) error {
 	}
 	c.key = siteOf(c.origin)
 	c.report.Logs++
-	if c.size < 0 || c.size > 1<<48 {
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return err
+	}
+	c.signed, c.doubt = receipt.OpenCheckpoint(checkpoint, vkey)
+	if c.size < 0 || c.size > maxIndex+1 {
 		c.foundInLog("its size, %d, is impossible.", c.size)
 		return nil
 	}
@@ -199,7 +209,7 @@ func (c *check) log(ctx context.Context) error {
 	if err := c.strays(ctx, snapshot); err != nil {
 		return err
 	}
-	return c.signature(checkpoint)
+	return c.signature()
 }
 
 // full checks the chunks that belong to full tiles, on every core.
@@ -207,6 +217,7 @@ func (c *check) full(ctx context.Context) error {
 	count := c.size >> tileHeight
 	c.roots = make([]tlog.Hash, count)
 	c.places = make([]atomic.Uint64, c.size>>stretchBits+1)
+	c.times = make([][2]int64, count)
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	if c.r.db.Engine == db.Postgres {
 		workers *= 2 // half of them wait for the server's processes
@@ -241,68 +252,6 @@ func atOnce(workers int, count int64, do func(n int64) error) error {
 	return errors.Join(errs...)
 }
 
-// placeSum mixes what a row of consent_place says; sums of it are equal only
-// for the same rows, whatever their order. The constants are odd and random.
-func placeSum(index int64, prefix []byte) uint64 {
-	var four [prefixSize]byte
-	copy(four[:], prefix)
-	x := uint64(index)*0x9e6f1c3b7a54d2e1 ^ uint64(binary.BigEndian.Uint32(four[:]))<<31
-	x ^= x >> 32
-	x *= 0xd1b54a32d192ed03
-	return x ^ x>>29
-}
-
-// placesChecked is how many stretches of consent places one run reads, spread
-// over the register from a random beginning. The places are an index made from
-// the records and prove nothing, so a large register has them checked in turn.
-const placesChecked = 4
-
-// stretch holds the places of consent IDs against the records. A wrong one makes
-// a search by consent ID miss a record; it never makes it find a wrong one.
-func (c *check) stretch(ctx context.Context, n int64) error {
-	sum, err := c.placed(ctx, n)
-	if err != nil {
-		return err
-	}
-	if sum != c.places[n].Load() {
-		c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
-			n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
-	}
-	return nil
-}
-
-// placed is the sum of placeSum over a stretch of consent_place. PostgreSQL
-// sends all rows as one value of 12 bytes for each, in a fraction of the time.
-func (c *check) placed(ctx context.Context, n int64) (sum uint64, err error) {
-	query, size := "select prefix, idx ", prefixSize+8
-	if c.r.db.Engine == db.Postgres {
-		query = "select string_agg(prefix || int8send(idx), ''), 0 "
-	}
-	rows, err := c.r.db.Read().QueryContext(ctx, query+"from consent_place where site_id = $1 and stretch = $2 and idx < $3",
-		c.site, n, c.size>>runBits<<runBits)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var data sql.RawBytes
-		var index int64
-		if err := rows.Scan(&data, &index); err != nil {
-			return 0, err
-		}
-		if c.r.db.Engine == db.SQLite {
-			sum += placeSum(index, data)
-			sum += uint64(len(data)) ^ prefixSize // no other length is right
-			continue
-		}
-		for ; len(data) >= size; data = data[size:] {
-			sum += placeSum(int64(binary.BigEndian.Uint64(data[prefixSize:])), data[:prefixSize])
-		}
-		sum += uint64(len(data))
-	}
-	return sum, rows.Err()
-}
-
 // row is a record as it is stored.
 type row struct {
 	index, millis         int64
@@ -318,10 +267,18 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	if width <= 0 {
 		return nil
 	}
-	bundle, hashes, err := c.leafTiles(ctx, q, n, width)
+	full := width == tileWidth && n < int64(len(c.roots))
+	var bundle, hashes []byte
+	var err error
+	if full {
+		bundle, hashes, err = c.leafTiles(ctx, q, n)
+	} else {
+		bundle, hashes, err = c.tail(ctx, q, n, width)
+	}
 	if err != nil {
 		return err
 	}
+	times := [2]int64{math.MaxInt64, math.MinInt64}
 	leaves := make([]tlog.Hash, width)
 	next := 0
 	each := func(r *row) {
@@ -330,6 +287,7 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		}
 		c.records.Add(1)
 		c.columns(r)
+		times[0], times[1] = min(times[0], r.millis), max(times[1], r.millis)
 		if r.index < c.size>>runBits<<runBits && len(r.consent) >= prefixSize {
 			c.places[r.index>>stretchBits].Add(placeSum(r.index, r.consent[:prefixSize]))
 		}
@@ -342,8 +300,8 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	for ; next < width; next++ {
 		leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
 	}
-	if width == tileWidth && n < int64(len(c.roots)) {
-		c.roots[n] = merge(leaves)
+	if full {
+		c.roots[n], c.times[n] = merge(leaves), times
 	} else {
 		c.rest = leaves
 	}
@@ -371,8 +329,8 @@ func merge(nodes []tlog.Hash) tlog.Hash {
 }
 
 func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*row)) error {
-	rows, err := q.QueryContext(ctx, `select idx, time, record_id, consent_id, salt, payload from record
-		where site_id = $1 and idx >= $2 and idx < $3 order by idx`, c.site, from, to)
+	rows, err := q.QueryContext(ctx, `select place, time, record_id, consent_id, salt, payload from record
+		where place >= $1 and place < $2 order by place`, placeOf(c.site, from), placeOf(c.site, to))
 	if err != nil {
 		return c.unreadable(ctx, from, to, err)
 	}
@@ -383,6 +341,7 @@ func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*
 		if err := rows.Scan(&r.index, &r.millis, &record, &consent, &salt, &payload); err != nil {
 			return c.unreadable(ctx, from, to, err)
 		}
+		r.index &= maxIndex
 		r.record, r.consent, r.salt, r.payload = record, consent, salt, payload
 		each(&r)
 	}
@@ -467,8 +426,9 @@ func (c *check) missing(index int64, entry, hash []byte) tlog.Hash {
 	return tlog.Hash{}
 }
 
-// leafTiles reads the entry bundle and the tile of level 0 of a chunk at once.
-func (c *check) leafTiles(ctx context.Context, q queryer, n int64, width int) (bundle, hashes []byte, err error) {
+// leafTiles reads the entry bundle and the tile of level 0 of a full chunk at
+// once.
+func (c *check) leafTiles(ctx context.Context, q queryer, n int64) (bundle, hashes []byte, err error) {
 	rows, err := q.QueryContext(ctx, "select level, data from tile where site_id = $1 and level in (-1, 0) and n = $2", c.site, n)
 	if err != nil {
 		return nil, nil, err
@@ -489,8 +449,8 @@ func (c *check) leafTiles(ctx context.Context, q queryer, n int64, width int) (b
 	if err := rows.Err(); err != nil {
 		return nil, nil, err
 	}
-	c.width(bundleLevel, n, bundle, width*entrySize)
-	c.width(0, n, hashes, width*tlog.HashSize)
+	c.width(bundleLevel, n, bundle, tileWidth*entrySize)
+	c.width(0, n, hashes, tileWidth*tlog.HashSize)
 	return bundle, hashes, nil
 }
 
@@ -542,64 +502,22 @@ func (c *check) levels(ctx context.Context, q queryer) error {
 	return nil
 }
 
-// strays finds records and tiles that are in no signed tree.
-func (c *check) strays(ctx context.Context, q queryer) error {
-	rows, err := q.QueryContext(ctx, "select idx, record_id from record where site_id = $1 and (idx < 0 or idx >= $2) order by idx limit 100", c.site, c.size)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var index int64
-		var id []byte
-		if err := rows.Scan(&index, &id); err != nil {
-			return err
-		}
-		parsed, _ := uuid.FromBytes(id)
-		c.foundRecord(index, parsed, "it is outside the signed log, which has %d records.", c.size)
-	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	tiles, err := q.QueryContext(ctx, "select level, n from tile where site_id = $1", c.site)
-	if err != nil {
-		return err
-	}
-	defer tiles.Close()
-	for tiles.Next() {
-		var level, n int64
-		if err := tiles.Scan(&level, &n); err != nil {
-			return err
-		}
-		count := c.size >> (max(level, 0) * tileHeight)
-		if level < bundleLevel || level > 7 || n < 0 || n<<tileHeight >= count {
-			c.foundTile(level, n, "it is outside the signed log, which has %d records.", c.size)
-		}
-	}
-	return tiles.Err()
-}
-
 // signature holds the tree against the signed checkpoint.
-func (c *check) signature(checkpoint []byte) error {
-	vkey, err := c.r.vkey(c.origin)
-	if err != nil {
-		return err
-	}
-	signed, err := receipt.OpenCheckpoint(checkpoint, vkey)
-	if err != nil {
-		c.foundInLog("its checkpoint does not hold: %s.", err)
+func (c *check) signature() error {
+	if c.doubt != nil {
+		c.foundInLog("its checkpoint does not hold: %s.", c.doubt)
 		return nil
 	}
-	if signed.Origin != c.origin || signed.Size != c.size {
-		c.foundInLog("its row says %d records, its checkpoint says %d of %s.", c.size, signed.Size, signed.Origin)
+	if c.signed.Origin != c.origin || c.signed.Size != c.size {
+		c.foundInLog("its row says %d records, its checkpoint says %d of %s.", c.size, c.signed.Size, c.signed.Origin)
 		return nil
 	}
 	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
 	if err != nil {
 		return err
 	}
-	if root != signed.Root {
-		c.foundInLog("its records and tiles hash to the root %s, but %s was signed.", root, signed.Root)
+	if root != c.signed.Root {
+		c.foundInLog("its records and tiles hash to the root %s, but %s was signed.", root, tlog.Hash(c.signed.Root))
 	}
 	return nil
 }

@@ -9,20 +9,24 @@ import (
 // orphans finds what no log speaks for: a log whose row was removed leaves
 // records and tiles behind, and a site without its register.
 func (r *Register) orphans(ctx context.Context, c *check) error {
-	for _, q := range []struct{ table, message string }{
-		{"record", "Records of the site with the number %d are there, but its log is gone."},
-		{"tile", "Tiles of the site with the number %d are there, but its log is gone."},
+	for _, q := range []struct {
+		shift          int // of the site's number in the column
+		query, message string
+	}{
+		{indexBits, "select min(place) from record where place >= $1", "Records of the site with the number %d are there, but its log is gone."},
+		{0, "select min(site_id) from tile where site_id >= $1", "Tiles of the site with the number %d are there, but its log is gone."},
+		{0, "select min(site_id) from tail where site_id >= $1", "Entries of the site with the number %d are there, but its log is gone."},
 	} {
-		for at := int64(-1 << 62); ; {
+		for at := int64(-1 << 22); ; {
 			// One step in the index for each site, however many rows it has.
 			var next sql.NullInt64
-			if err := r.db.Read().QueryRowContext(ctx, "select min(site_id) from "+q.table+" where site_id > $1", at).Scan(&next); err != nil {
+			if err := r.db.Read().QueryRowContext(ctx, q.query, (at+1)<<q.shift).Scan(&next); err != nil {
 				return err
 			}
 			if !next.Valid {
 				break
 			}
-			at = next.Int64
+			at = next.Int64 >> q.shift
 			var logs int
 			if err := r.db.Read().QueryRowContext(ctx, "select count(*) from log where site_id = $1", at).Scan(&logs); err != nil {
 				return err

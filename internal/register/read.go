@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	storedSelect  = "select record_id, site_id, idx, time, consent_id, payload "
+	storedSelect  = "select place, record_id, time, consent_id, payload "
 	storedColumns = storedSelect + "from record "
 )
 
@@ -54,13 +54,14 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	if err != nil || !found {
 		return nil, err
 	}
-	c.add("idx < $%d", q.Before)
+	first, _ := allOf(q.SiteID)
+	c.add("place < $%d", first+min(q.Before, maxIndex+1))
 	query := storedColumns + c.where()
 	if q.ConsentID != uuid.Nil {
-		query = c.byConsent(q.ConsentID)
+		query = c.byConsent(q.SiteID, q.ConsentID)
 	}
 	c.args = append(c.args, min(q.Limit, 1000))
-	rows, err := r.db.Read().QueryContext(ctx, query+fmt.Sprintf(" order by idx desc limit $%d", len(c.args)), c.args...)
+	rows, err := r.db.Read().QueryContext(ctx, query+fmt.Sprintf(" order by place desc limit $%d", len(c.args)), c.args...)
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
@@ -76,7 +77,7 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	return list, r.db.Explain(rows.Err())
 }
 
-// conditions are joined by "and"; the first one is the site, $1.
+// conditions are joined by "and".
 type conditions struct {
 	list []string
 	args []any
@@ -91,41 +92,77 @@ func (c *conditions) where() string { return "where " + strings.Join(c.list, " a
 
 // byConsent selects the records of a visitor: those that consent_place knows, by
 // its stretches, and those after them by looking.
-func (c *conditions) byConsent(id uuid.UUID) string {
+func (c *conditions) byConsent(site int64, id uuid.UUID) string {
 	c.add("consent_id = $%d", id[:])
 	each := storedColumns + c.where()
-	c.args = append(c.args, id[:prefixSize])
+	c.args = append(c.args, site, id[:prefixSize])
+	n := len(c.args)
 	return fmt.Sprintf(`with recursive stretch (n) as (
-			select size >> %[1]d from log where site_id = $1 union all select n - 1 from stretch where n > 0
-		) %[2]s and idx in (
-			select place.idx from stretch cross join consent_place place
-			where place.site_id = $1 and place.stretch = n and place.prefix = $%[3]d and place.idx < (select size >> %[4]d << %[4]d from log where site_id = $1)
-		) union all %[2]s and idx >= (select size >> %[4]d << %[4]d from log where site_id = $1)`, stretchBits, each, len(c.args), runBits)
+			select size >> %[1]d from log where site_id = $%[2]d union all select n - 1 from stretch where n > 0
+		), entered (places) as (
+			select (site_id << %[3]d) + (size >> %[4]d << %[4]d) from log where site_id = $%[2]d
+		) %[5]s and place in (
+			select (p.site_id << %[3]d) + p.idx from stretch cross join consent_place p
+			where p.site_id = $%[2]d and p.stretch = n and p.prefix = $%[6]d and (p.site_id << %[3]d) + p.idx < (select places from entered)
+		) union all %[5]s and place >= (select places from entered)`, stretchBits, n-1, indexBits, runBits, each, n)
 }
 
 // conditions restrict to a site and a span of time; found is false when nothing
-// is in the span. The first and last index of the span come from the index on
-// time, so that a day is found without reading the whole register.
+// is in the span. The spans of the full runs tell in which of them to look, so
+// that a day is found without reading the whole register.
 func (r *Register) conditions(ctx context.Context, siteID int64, from, to time.Time) (c *conditions, found bool, err error) {
 	c = new(conditions)
-	c.add("site_id = $%d", siteID)
-	if from.IsZero() && to.IsZero() {
-		return c, true, nil
+	first, last := allOf(siteID)
+	if !from.IsZero() || !to.IsZero() {
+		earliest, latest := int64(math.MinInt64), int64(math.MaxInt64)
+		if !from.IsZero() {
+			earliest = ceilMilli(from)
+			c.add("time >= $%d", earliest)
+		}
+		if !to.IsZero() {
+			latest = ceilMilli(to) - 1
+			c.add("time <= $%d", latest)
+		}
+		if first, last, err = r.within(ctx, siteID, earliest, latest); err != nil || last < first {
+			return nil, false, r.db.Explain(err)
+		}
 	}
-	if !from.IsZero() {
-		c.add("time >= $%d", ceilMilli(from))
-	}
-	if !to.IsZero() {
-		c.add("time < $%d", ceilMilli(to))
-	}
-	var first, last sql.NullInt64
-	err = r.db.Read().QueryRowContext(ctx, "select min(idx), max(idx) from record "+c.where(), c.args...).Scan(&first, &last)
-	if err != nil || !first.Valid {
-		return nil, false, r.db.Explain(err)
-	}
-	c.add("idx >= $%d", first.Int64)
-	c.add("idx <= $%d", last.Int64)
+	c.add("place >= $%d", first)
+	c.add("place <= $%d", last)
 	return c, true, nil
+}
+
+// within is the first and the last place that a record of a span of time, in
+// Unix milliseconds, can have: the bounds of the runs that overlap it and of the
+// very records after the last full run. Where there is none, last is before
+// first. Runs are read after the records, because records go into runs.
+func (r *Register) within(ctx context.Context, siteID, earliest, latest int64) (first, last int64, err error) {
+	var entered int64
+	var runs, places [2]sql.NullInt64
+	read := r.db.Read()
+	_, end := allOf(siteID)
+	if err := read.QueryRowContext(ctx, "select coalesce(max(run) + 1, 0) from span where site_id = $1", siteID).Scan(&entered); err != nil {
+		return 0, 0, err
+	}
+	err = read.QueryRowContext(ctx, "select min(place), max(place) from record where place >= $1 and place <= $2 and time >= $3 and time <= $4",
+		placeOf(siteID, entered<<runBits), end, earliest, latest).Scan(&places[0], &places[1])
+	if err != nil {
+		return 0, 0, err
+	}
+	err = read.QueryRowContext(ctx, "select min(run), max(run) from span where site_id = $1 and latest >= $2 and earliest <= $3",
+		siteID, earliest, latest).Scan(&runs[0], &runs[1])
+	if err != nil {
+		return 0, 0, err
+	}
+	first, last = end, -1
+	if places[0].Valid {
+		first, last = places[0].Int64, places[1].Int64
+	}
+	if runs[0].Valid {
+		first = min(first, placeOf(siteID, runs[0].Int64<<runBits))
+		last = max(last, placeOf(siteID, (runs[1].Int64+1)<<runBits-1))
+	}
+	return first, last, nil
 }
 
 // ceilMilli is the first millisecond that is not before t.
@@ -181,8 +218,7 @@ func (r *Register) Tile(ctx context.Context, siteID int64, level, n int64, width
 	if level == bundleLevel {
 		each = entrySize
 	}
-	var data []byte
-	err := r.db.Read().QueryRowContext(ctx, tileQuery, siteID, level, n).Scan(&data)
+	data, err := r.tile(ctx, siteID, level, n)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return nil, r.db.Explain(err)
 	}
@@ -192,29 +228,54 @@ func (r *Register) Tile(ctx context.Context, siteID int64, level, n int64, width
 	return data[:width*each], nil
 }
 
+// tile reads a tile as wide as it is, or sql.ErrNoRows. What is not stored may
+// be in the log's tail, and what has left that meanwhile is stored.
+func (r *Register) tile(ctx context.Context, siteID, level, n int64) (data []byte, err error) {
+	for range 2 {
+		err = r.db.Read().QueryRowContext(ctx, tileQuery, siteID, level, n).Scan(&data)
+		if !errors.Is(err, sql.ErrNoRows) || level > 0 {
+			return data, err
+		}
+		rows, err := r.db.Read().QueryContext(ctx, tailQuery, siteID)
+		if err != nil {
+			return nil, err
+		}
+		tail, err := joinTail(rows, n<<tileHeight)
+		switch {
+		case err != nil:
+			return nil, err
+		case len(tail) > 0 && level == 0:
+			return hashesOf(tail), nil
+		case len(tail) > 0:
+			return bundleOf(tail), nil
+		}
+	}
+	return nil, err
+}
+
 // Receipt returns the receipt of a record as JSON, against the newest
 // checkpoint, or fault.NotFound. See the package receipt for its form.
 func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, error) {
-	var siteID int64
+	var place int64
 	var out receipt.Receipt
 	// The record is read before the log and the log before its tiles: each only
 	// grows, so what is read later covers what was read before.
-	err := r.db.Read().QueryRowContext(ctx, "select site_id, idx, salt, payload from record where record_id = $1", recordID[:]).
-		Scan(&siteID, &out.Index, &out.Salt, &out.Record)
+	err := r.db.Read().QueryRowContext(ctx, "select place, salt, payload from record where record_id = $1", recordID[:]).
+		Scan(&place, &out.Salt, &out.Record)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errNoRecord
 	}
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
+	siteID := place >> indexBits
+	out.Index = place & maxIndex
 	state, err := r.State(ctx, siteID)
 	if err != nil {
 		return nil, err
 	}
 	out.Key, out.Checkpoint = state.Key, state.Checkpoint
-	tiles := tileReader{size: state.Size, read: func(level, n int64) (data []byte, err error) {
-		return data, r.db.Read().QueryRowContext(ctx, tileQuery, siteID, level, n).Scan(&data)
-	}}
+	tiles := tileReader{size: state.Size, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
 	out.Proof, err = tlog.ProveRecord(state.Size, out.Index, &tiles)
 	if err != nil {
 		if explained := r.db.Explain(err); fault.KindOf(explained) != fault.Internal {

@@ -28,27 +28,52 @@ const (
 	// read. The checkpoint holds the origin, the size and the root.
 	swapLog = "update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5"
 
-	// Consent IDs are entered in their table a run at a time, when it is full.
-	enterRun = `insert into consent_place (site_id, stretch, prefix, idx)
-		select site_id, idx >> 16, substr(consent_id, 1, 4), idx from record
-		where site_id = $1 and idx >= $2 and idx < $3 order by 2, 3, 4`
+	tailQuery = "select idx, data from tail where site_id = $1 order by idx"
+	putTail   = "insert into tail (site_id, idx, data) values ($1, $2, $3)"
+	dropTail  = "delete from tail where site_id = $1 and idx < $2"
 
-	repeatColumns = "select record_id, site_id, idx, time, consent_id, payload from record where record_id "
-	insertColumns = "insert into record (site_id, idx, time, record_id, consent_id, salt, payload) "
+	// Consent IDs and spans of time are entered a run at a time, when it is full.
+	// The number is indexBits set.
+	enterRun = `insert into consent_place (site_id, stretch, prefix, idx)
+		select place >> 40, (place & 1099511627775) >> 16, substr(consent_id, 1, 4), place & 1099511627775 from record
+		where place >= $1 and place < $2 order by 2, 3, 4`
+	enterSpan = `insert into span (site_id, run, earliest, latest)
+		select min(place) >> 40, (min(place) & 1099511627775) >> 10, min(time), max(time) from record
+		where place >= $1 and place < $2`
+
+	repeatColumns = storedColumns + "where record_id "
+	insertColumns = "insert into record (place, time, record_id, consent_id, salt, payload) "
 	insertOnce    = " on conflict (record_id) do nothing"
 
-	// A whole batch of one log. Records and tiles hang on the swap: where it finds
-	// another checkpoint, nothing at all is written. The rows affected are the
-	// records'.
+	// A whole batch of one log. Records, tiles and tail hang on the swap: where it
+	// finds another checkpoint, nothing at all is written. The rows affected are
+	// the records'.
 	stateQuery = `with swapped as (
 			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5 returning site_id
 		), tiles as (
 			insert into tile (site_id, level, n, data)
 			select site_id, t.* from swapped, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as t
 			on conflict (site_id, level, n) do update set data = excluded.data
-		) ` + insertColumns + `select site_id, r.* from swapped, unnest($9::bigint[], $10::bigint[],
-			$11::bytea[], $12::bytea[], $13::bytea[], $14::text[]) as r`
+		), dropped as (
+			delete from tail using swapped where tail.site_id = swapped.site_id and idx < $9
+		), added as (
+			insert into tail (site_id, idx, data) select site_id, $10::bigint, $11::bytea from swapped where length($11::bytea) > 0
+		) ` + insertColumns + `select r.* from swapped, unnest($12::bigint[], $13::bigint[],
+			$14::bytea[], $15::bytea[], $16::bytea[], $17::text[]) as r`
 )
+
+// indexBits is how much of a record's place is its index in the log of its
+// site; the site's number stands above them. So a site's records lie together,
+// in their order, and need no index for it.
+const indexBits = 40
+
+// maxIndex is the last index that a log can have.
+const maxIndex = 1<<indexBits - 1
+
+func placeOf(site, index int64) int64 { return site<<indexBits | index }
+
+// allOf are the first and the last place of a site.
+func allOf(site int64) (first, last int64) { return placeOf(site, 0), placeOf(site, maxIndex) }
 
 // The largest statements on SQLite that look for or insert several records;
 // every power of two below is there too.
@@ -68,7 +93,7 @@ func (s *statements) prepare(ctx context.Context) error {
 	if s.db.Engine != db.SQLite || s.prepared != nil {
 		return nil
 	}
-	list := []string{logQuery, tileQuery, putTile, swapLog, enterRun}
+	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan}
 	for n := 1; n <= widest; n *= 2 {
 		list = append(list, repeatsQuery(n), insertQuery(n))
 	}
@@ -151,14 +176,63 @@ func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, g grown) error {
 	return nil
 }
 
-// enter adds the consent IDs of the runs that the log filled.
+// enter adds the consent IDs and spans of time of the runs that the log filled.
 func (s *statements) enter(ctx context.Context, tx *sql.Tx, g grown) error {
 	from, to := g.runs()
 	if from == to {
 		return nil
 	}
-	_, err := s.exec(ctx, tx, enterRun, g.log.siteID, from, to)
+	from, to = placeOf(g.log.siteID, from), placeOf(g.log.siteID, to)
+	if _, err := s.exec(ctx, tx, enterRun, from, to); err != nil {
+		return err
+	}
+	for ; from < to; from += 1 << runBits {
+		if _, err := s.exec(ctx, tx, enterSpan, from, from+1<<runBits); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putTail adds the commitments that are in no full bundle to those that wait for
+// one, and drops those that have one now.
+func (s *statements) putTail(ctx context.Context, tx *sql.Tx, g grown) error {
+	if g.tailFrom > g.log.size {
+		if _, err := s.exec(ctx, tx, dropTail, g.log.siteID, g.tailFrom); err != nil {
+			return err
+		}
+	}
+	if len(g.tail) == 0 {
+		return nil
+	}
+	_, err := s.exec(ctx, tx, putTail, g.log.siteID, g.tailFrom, g.tail)
 	return err
+}
+
+// tail reads the commitments that no full bundle holds yet: those of the
+// records from an index on, up to the log's size.
+func (s *statements) tail(ctx context.Context, tx *sql.Tx, siteID, from int64) ([]byte, error) {
+	rows, err := s.query(ctx, tx, tailQuery, siteID)
+	if err != nil {
+		return nil, err
+	}
+	return joinTail(rows, from)
+}
+
+// joinTail joins the rows of tailQuery, as far as they go on from an index.
+func joinTail(rows *sql.Rows, from int64) (tail []byte, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var index int64
+		var data []byte
+		if err := rows.Scan(&index, &data); err != nil {
+			return nil, err
+		}
+		if index == from+int64(len(tail)/commitmentSize) {
+			tail = append(tail, data...)
+		}
+	}
+	return tail, rows.Err()
 }
 
 // state stores a batch of one log, or nothing, in one statement of PostgreSQL.
@@ -166,7 +240,7 @@ func (s *statements) state(ctx context.Context, g grown, calls []*call) error {
 	levels, numbers, data := tileArrays(g.tiles)
 	r := recordArrays(calls)
 	result, err := s.db.Writer().ExecContext(ctx, stateQuery, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
-		levels, numbers, data, r.indexes, r.times, r.records, r.consents, r.salts, r.payloads)
+		levels, numbers, data, g.log.edge.size>>tileHeight<<tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads)
 	if err != nil {
 		return s.db.Explain(err)
 	}
@@ -248,13 +322,14 @@ func collect(rows *sql.Rows, found map[uuid.UUID]Stored) (map[uuid.UUID]Stored, 
 	return found, rows.Err()
 }
 
-// scanStored reads the columns record_id, site_id, idx, time, consent_id, payload.
+// scanStored reads the columns of storedSelect.
 func scanStored(row interface{ Scan(...any) error }) (s Stored, err error) {
-	var millis int64
+	var place, millis int64
 	var recordID, consentID []byte
-	if err := row.Scan(&recordID, &s.SiteID, &s.Index, &millis, &consentID, &s.Payload); err != nil {
+	if err := row.Scan(&place, &recordID, &millis, &consentID, &s.Payload); err != nil {
 		return Stored{}, err
 	}
+	s.SiteID, s.Index = place>>indexBits, place&maxIndex
 	copy(s.RecordID[:], recordID)
 	copy(s.ConsentID[:], consentID)
 	s.Time = time.UnixMilli(millis).UTC()
@@ -267,12 +342,12 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) (cou
 	if s.db.Engine == db.Postgres {
 		return insertArrays(ctx, tx, calls)
 	}
-	args := make([]any, 0, 7*widest)
+	args := make([]any, 0, 6*widest)
 	for len(calls) > 0 {
 		n := chunk(len(calls))
 		args = args[:0]
 		for _, c := range calls[:n] {
-			args = append(args, c.entry.SiteID, c.index, c.millis, c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:], string(c.entry.Payload))
+			args = append(args, placeOf(c.entry.SiteID, c.index), c.millis, c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:], string(c.entry.Payload))
 		}
 		result, err := s.exec(ctx, tx, insertQuery(n), args...)
 		if err != nil {
@@ -290,13 +365,9 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) (cou
 
 // insertArrays sends all rows in one statement with one plan.
 func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) (int64, error) {
-	sites := make([]int64, len(calls))
-	for i, c := range calls {
-		sites[i] = c.entry.SiteID
-	}
 	r := recordArrays(calls)
-	result, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[], $3::bigint[],
-		$4::bytea[], $5::bytea[], $6::bytea[], $7::text[])`+insertOnce, sites, r.indexes, r.times, r.records, r.consents, r.salts, r.payloads)
+	result, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[],
+		$3::bytea[], $4::bytea[], $5::bytea[], $6::text[])`+insertOnce, r.places, r.times, r.records, r.consents, r.salts, r.payloads)
 	if err != nil {
 		return 0, err
 	}
@@ -305,7 +376,7 @@ func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) (int64, error)
 
 // arrays are records, column by column.
 type arrays struct {
-	indexes, times           []int64
+	places, times            []int64
 	records, consents, salts [][]byte
 	payloads                 []string
 }
@@ -314,7 +385,7 @@ func recordArrays(calls []*call) arrays {
 	n := len(calls)
 	a := arrays{make([]int64, n), make([]int64, n), make([][]byte, n), make([][]byte, n), make([][]byte, n), make([]string, n)}
 	for i, c := range calls {
-		a.indexes[i], a.times[i] = c.index, c.millis
+		a.places[i], a.times[i] = placeOf(c.entry.SiteID, c.index), c.millis
 		a.records[i], a.consents[i], a.salts[i] = c.entry.RecordID[:], c.entry.ConsentID[:], c.salt[:]
 		a.payloads[i] = string(c.entry.Payload)
 	}
@@ -334,7 +405,7 @@ func chunk(n int) int {
 var repeatsQueries, insertQueries = func() (repeats, inserts map[int]string) {
 	repeats, inserts = map[int]string{}, map[int]string{}
 	for n := 1; n <= widest; n *= 2 {
-		ids, rows := strings.Repeat(", ?", n)[2:], strings.Repeat(", (?, ?, ?, ?, ?, ?, ?)", n)[2:]
+		ids, rows := strings.Repeat(", ?", n)[2:], strings.Repeat(", (?, ?, ?, ?, ?, ?)", n)[2:]
 		repeats[n] = repeatColumns + "in (" + ids + ")"
 		inserts[n] = insertColumns + "values " + rows + insertOnce
 	}

@@ -12,11 +12,16 @@ import (
 const (
 	tileHeight  = 8
 	tileWidth   = 1 << tileHeight
-	entrySize   = 2 + 32
 	bundleLevel = -1
+
+	commitmentSize = 32
+	entrySize      = 2 + commitmentSize
 )
 
-// tile is a hash tile or an entry bundle as it is stored: the widest so far.
+// tile is a hash tile or an entry bundle. Bundles and tiles of level 0 are stored
+// when they are full; until then the log's tail, the commitments that no full
+// bundle holds, says the same in fewer bytes for each batch. Tiles above change
+// once in 256 records, and are stored as wide as they are.
 type tile struct {
 	level int64 // bundleLevel, or 0 and up
 	n     int64 // from the left
@@ -73,21 +78,49 @@ func (e *edge) widen(t *tile, more []byte, full int) {
 // root is the hash of the whole tree.
 func (e *edge) root() (tlog.Hash, error) { return tlog.TreeHash(e.size, e) }
 
-// changed returns the tiles that differ from those of the last call. They are
-// to be written before the edge grows again.
+// changed returns the tiles to be stored since the last call. They are to be
+// written before the edge grows again.
 func (e *edge) changed() []tile {
 	list := e.filled
 	e.filled = nil
-	if len(e.bundle.data) > 0 {
-		list = append(list, e.bundle)
-	}
 	for level, t := range e.tiles {
-		if len(t.data) > 0 && e.size>>(level*tileHeight) != e.grown>>(level*tileHeight) {
+		if level > 0 && len(t.data) > 0 && e.size>>(level*tileHeight) != e.grown>>(level*tileHeight) {
 			list = append(list, t)
 		}
 	}
 	e.grown = e.size
 	return list
+}
+
+// tailSince returns the commitments of the records from an index on, or from the
+// end of the last full bundle where that is later, and the index of the first.
+func (e *edge) tailSince(index int64) (tail []byte, from int64) {
+	begin := e.size >> tileHeight << tileHeight
+	from = max(index, begin)
+	tail = make([]byte, 0, int(e.size-from)*commitmentSize)
+	for rest := e.bundle.data[int(from-begin)*entrySize:]; len(rest) > 0; rest = rest[entrySize:] {
+		tail = append(tail, rest[2:entrySize]...)
+	}
+	return tail, from
+}
+
+// bundleOf writes commitments as an entry bundle has them.
+func bundleOf(tail []byte) []byte {
+	bundle := make([]byte, 0, tileWidth*entrySize)
+	for ; len(tail) >= commitmentSize; tail = tail[commitmentSize:] {
+		bundle = append(binary.BigEndian.AppendUint16(bundle, commitmentSize), tail[:commitmentSize]...)
+	}
+	return bundle
+}
+
+// hashesOf are the leaves of commitments, as a tile of level 0 has them.
+func hashesOf(tail []byte) []byte {
+	hashes := make([]byte, 0, tileWidth*tlog.HashSize)
+	for ; len(tail) >= commitmentSize; tail = tail[commitmentSize:] {
+		h := tlog.RecordHash(tail[:commitmentSize])
+		hashes = append(hashes, h[:]...)
+	}
+	return hashes
 }
 
 // ReadHashes gives tlog the complete subtrees that touch the right edge, which
@@ -104,23 +137,23 @@ func (e *edge) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	return hashes, nil
 }
 
-// loadEdge rebuilds the edge of a tree of size leaves from its stored tiles. A
-// tile that is missing or has not the width that the size gives it is an
-// errDamaged.
-func loadEdge(size int64, read func(level, n int64) ([]byte, error)) (*edge, error) {
+// loadEdge rebuilds the edge of a tree of size leaves from its tail and its
+// stored tiles. One that is missing or has not the width that the size gives it
+// is an errDamaged.
+func loadEdge(size int64, tail []byte, read func(level, n int64) ([]byte, error)) (*edge, error) {
 	e := &edge{size: size, grown: size, bundle: tile{level: bundleLevel, n: size >> tileHeight}}
-	if w := int(size % tileWidth); w > 0 {
-		data, err := readWidth(read, bundleLevel, e.bundle.n, w*entrySize)
-		if err != nil {
-			return nil, err
-		}
-		e.bundle.data = append(make([]byte, 0, tileWidth*entrySize), data...)
+	if want := int(size % tileWidth); len(tail) != want*commitmentSize {
+		return nil, fmt.Errorf("%w: the tail holds %d bytes, not the %d commitments that are in no full bundle", errDamaged, len(tail), want)
 	}
+	e.bundle.data = bundleOf(tail)
 	for level := int64(0); size>>(level*tileHeight) > 0; level++ {
 		count := size >> (level * tileHeight)
 		t := tile{level: level, n: count >> tileHeight}
 		w := int(count % tileWidth)
-		if w > 0 {
+		switch {
+		case level == 0:
+			t.data = hashesOf(tail)
+		case w > 0:
 			data, err := readWidth(read, level, t.n, w*tlog.HashSize)
 			if err != nil {
 				return nil, err

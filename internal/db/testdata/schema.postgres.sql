@@ -1,4 +1,3 @@
-CREATE INDEX record_by_time ON public.record USING btree (site_id, "time", idx)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
@@ -11,7 +10,7 @@ CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
-CREATE UNIQUE INDEX record_pkey ON public.record USING btree (site_id, idx)
+CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
 CREATE UNIQUE INDEX schema_migration_pkey ON public.schema_migration USING btree (number)
 CREATE UNIQUE INDEX seen_ignored_pkey ON public.seen_ignored USING btree (site_id, kind, name)
 CREATE UNIQUE INDEX seen_pkey ON public.seen USING btree (site_id, kind, name, directive, allowed, page)
@@ -21,6 +20,8 @@ CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash
 CREATE UNIQUE INDEX site_domain_pkey ON public.site_domain USING btree (site_id, domain)
 CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
 CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
+CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
+CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
 activity.action text not null
 activity.detail text not null
@@ -61,11 +62,10 @@ notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
 record.consent_id bytea not null
-record.idx bigint not null
 record.payload text not null
+record.place bigint not null
 record.record_id bytea not null
 record.salt bytea not null
-record.site_id bigint not null
 record.time bigint not null
 schema_migration.applied_at bigint not null
 schema_migration.name text not null
@@ -103,6 +103,13 @@ site.version text
 site_domain.domain text not null
 site_domain.position bigint not null
 site_domain.site_id bigint not null
+span.earliest bigint not null
+span.latest bigint not null
+span.run bigint not null
+span.site_id bigint not null
+tail.data bytea not null
+tail.idx bigint not null
+tail.site_id bigint not null
 tile.data bytea not null
 tile.level bigint not null
 tile.n bigint not null

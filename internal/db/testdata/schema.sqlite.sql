@@ -54,18 +54,15 @@ CREATE TABLE notice_version (
   published_by text not null,
   unique (site_id, number)
 ) without rowid
-CREATE TABLE record (
-  site_id    bigint not null,
-  idx        bigint not null,               -- leaf index in the site's log
+CREATE TABLE "record" (
+  place      integer primary key,           -- site_id << 40 | leaf index in the site's log
   time       bigint not null,
   record_id  blob not null,                 -- 16 bytes
   consent_id blob not null,                 -- 16 bytes
   salt       blob not null,                 -- 32 bytes
-  payload    text not null,                 -- canonical JSON of the consent record
-  primary key (site_id, idx)
+  payload    text not null                  -- canonical JSON of the consent record
 )
 CREATE UNIQUE INDEX record_by_id on record (record_id)
-CREATE INDEX record_by_time on record (site_id, time, idx)
 CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
 CREATE TABLE seen (
   site_id   bigint not null references site(id) on delete cascade,
@@ -116,6 +113,19 @@ CREATE TABLE site_domain (
   position bigint not null,
   domain   text not null,
   primary key (site_id, domain)
+) without rowid
+CREATE TABLE span (
+  site_id  bigint not null,
+  run      bigint not null,                 -- leaf index >> 10
+  earliest bigint not null,                 -- Unix milliseconds
+  latest   bigint not null,
+  primary key (site_id, run)
+) without rowid
+CREATE TABLE tail (
+  site_id bigint not null,
+  idx     bigint not null,                  -- leaf index of the first commitment
+  data    blob not null,                    -- commitments that no full entry bundle holds yet, 32 bytes each
+  primary key (site_id, idx)
 ) without rowid
 CREATE TABLE tile (
   site_id bigint not null,
