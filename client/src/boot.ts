@@ -8,12 +8,12 @@ import type { Parts } from "./core";
 import { granted, judge, mayStore, preset, statusOf, undeclared, uniform, type Choice, type Selection } from "./decision";
 import type { hook } from "./gate/hooks";
 import type { enforce } from "./gate/meta";
-import type { pick } from "./language";
+import type { preferred } from "./language";
 import type { load } from "./load";
 import { safely } from "./safely";
 import { read } from "./stored";
 import type { declared } from "./trackers";
-import type { Wanted } from "./watch";
+import type { Wanted } from "./report";
 
 /** What a site may do without; a part that is missing is not in its script. */
 export interface BootParts {
@@ -21,10 +21,8 @@ export interface BootParts {
   readonly $hook?: typeof hook;
   readonly $declared?: typeof declared;
   readonly $gpc?: () => boolean;
-  /** Keeps what the page wanted and did not get, for report.ts. */
-  readonly $watch?: (want: (what: Wanted) => void) => void;
   /** Without it the site has one language. */
-  readonly $pick?: typeof pick;
+  readonly $preferred?: typeof preferred;
   /** Without it everything is in this script. */
   readonly $load?: typeof load;
 }
@@ -76,7 +74,7 @@ export interface Boot extends Stale {
   /** Removes what came past the hooks. */
   $tidy?: (() => void) | undefined;
   /** What the page wanted so far and did not get; later whoever takes it. */
-  $wanted: { push(what: Wanted): unknown };
+  $wanted: { push(what: Wanted): number };
   /** Hosts with their ports that the browser has blocked, once somebody asks. */
   $blocked?: Set<string>;
   /** Whether the choice waits to be sent. */
@@ -158,7 +156,7 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
     $emit(event, value) {
       b.l[event]?.forEach((callback) => safely(() => callback(value)));
     },
-    $language: () => parts.$pick?.(config.$languages, [document.documentElement.lang, ...navigator.languages]) ?? config.$languages[0]!,
+    $language: () => parts.$preferred?.(config.$languages) ?? config.$languages[0]!,
     $need: (name) => parts.$load?.(b, name),
     async $decider() {
       if (!b.$app) await b.$need("ask");
@@ -168,15 +166,10 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
   // A gate in front of the site has sent the policy with the page.
   if (gate === undefined) b.$enforce();
   else if (!undeclared(config, b.s)) b.$limit = b.s;
-  const want = (what: Wanted) => b.$wanted.push(what);
-  parts.$watch?.(want);
-  const strict = ![config.$undeclared_storage, storage].includes("allow");
+  addEventListener("securitypolicyviolation", (event) => b.$wanted.push(event));
+  const strict = !config.$undeclared_storage && storage !== "allow";
   b.$tidy = safely(() =>
-    parts.$hook?.((kind, name) => {
-      const may = mayStore(config, b.s, name, b.$declared(kind, name), strict);
-      if (!may) want([kind, name]);
-      return may;
-    }),
+    parts.$hook?.((kind, name) => mayStore(config, b.s, name, b.$declared(kind, name), strict) || !b.$wanted.push([kind, name])),
   );
   return b;
 }

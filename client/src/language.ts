@@ -1,4 +1,4 @@
-// Which of the notice's languages a visitor reads. No DOM.
+// Which of the notice's languages a visitor reads.
 
 /** The first of the wanted languages that there is, exactly or by its base; else the fallback, languages[0]. */
 export function pick(languages: readonly string[], wanted: readonly string[]): string {
@@ -12,4 +12,9 @@ export function pick(languages: readonly string[], wanted: readonly string[]): s
     if (found) return found;
   }
   return languages[0]!;
+}
+
+/** The same for the page and its browser. */
+export function preferred(languages: readonly string[]): string {
+  return pick(languages, [document.documentElement.lang, ...navigator.languages]);
 }

@@ -1,7 +1,6 @@
 // Everything that waits for the page, the visitor, or another tab.
 import type { App } from "./app";
 import type { Boot } from "./boot";
-import { cookieName, queueName } from "./cookie";
 import { quietly } from "./safely";
 
 /** Where a page was before the one reload after a decision. */
@@ -25,7 +24,8 @@ export function meet(b: Boot): void {
     event.preventDefault();
     open(b);
   });
-  addEventListener("storage", (event) => event.key === cookieName(site) && call(b, (app) => app.$news()));
+  // The choice, or what waits to be sent: both have the site in their names.
+  addEventListener("storage", (event) => event.key?.includes(site) && call(b, (app) => app.$news()));
   // "Back" may bring a page as it was before the choice.
   addEventListener("pageshow", (event) => event.persisted && call(b, (app) => app.$news(true)));
   const tidy = () => {
@@ -38,7 +38,7 @@ export function meet(b: Boot): void {
     tidy();
     // Without the part that decides: something of a refused service, or a decision that was not sent, may be left.
     if (b.$app) b.$app.$settle();
-    else if (parts.$leftovers?.(b) || quietly(() => Object.keys(localStorage).join().includes(queueName(site)))) call(b, () => {});
+    else if (parts.$leftovers?.(b) || quietly(() => Object.keys(localStorage).join().includes("queue_" + site))) call(b, () => {});
   };
   if (!parts.$markup) seek(b);
   if (document.readyState === "complete") loaded();

@@ -4,10 +4,10 @@ import type { Parts } from "./core";
 import { preset, type Selection } from "./decision";
 import { frame } from "./elements/frame";
 import { layers, type Desk } from "./elements/ui";
-import type { pick } from "./language";
+import type { preferred } from "./language";
 
-export function preview(config: Config, parts: Parts, choose?: typeof pick): void {
-  const language = choose?.(config.$languages, [document.documentElement.lang, ...navigator.languages]) ?? config.$languages[0]!;
+export function preview(config: Config, parts: Parts, choose?: typeof preferred): void {
+  const language = choose?.(config.$languages) ?? config.$languages[0]!;
   const shown = frame(parts, language, () => void ui.$open());
   const desk: Desk & { $selection: Selection } = {
     $config: config,

@@ -4,7 +4,9 @@
 import type { Boot } from "./boot";
 import type { Kind } from "./config";
 import { within } from "./hosts";
-import type { Wanted } from "./watch";
+
+/** What the browser has blocked, or a name that was refused; the boot keeps it from the page's first tag on. */
+export type Wanted = SecurityPolicyViolationEvent | readonly [kind: Kind, name: string];
 
 /** How many rows one page sends. */
 const ROWS = 20;
@@ -60,10 +62,11 @@ export function report(boot: Boot): void {
     const fits = (declared: string) => host === declared || (declared[0] === "*" && host.endsWith(declared.slice(1)));
     if (!config.$services.some((service) => service.hosts.some(fits))) note("request", host, allowed, directive);
   };
-  const take = (what: Wanted) => {
+  const take = (what: Wanted): number => {
     // A refused name that a service declares is nothing new.
     if (!("disposition" in what)) boot.$declared(...what) === undefined && note(what[0], nameClass(what[1].slice(0, 200)), false);
     else if (what.disposition === "enforce") request(what.blockedURI, false, what.effectiveDirective);
+    return 1;
   };
 
   (early as Wanted[]).forEach(take);

@@ -14,7 +14,7 @@ function begin(config: Config, parts: BootParts, origin: string, script: Carrier
   }
   rest(b);
   // The whole script takes the place of a boot of another version.
-  Object.defineProperty(window, "assent", { value: Object.freeze(expose(b)), configurable: true });
+  Object.defineProperty(window, "assent", { value: expose(b), configurable: true });
 }
 
 /** The boot in the page, which loads what the page needs. */
@@ -39,9 +39,6 @@ export function tag(config: Config, parts: BootParts, rest: (b: Boot) => void): 
     throw error;
   }
   const stale = script.b;
-  if (parts.$enforce && !stale && (document.scripts[0] !== script || script.async || script.defer)) {
-    console.warn("Assent: the tag is not the first script");
-  }
   begin(config, parts, origin, script, (b) => {
     if (stale) {
       // The boot in the page is of another version: its hooks and listeners stay, this one decides.
@@ -52,6 +49,8 @@ export function tag(config: Config, parts: BootParts, rest: (b: Boot) => void): 
       stale.n = b;
       stale.s = b.s;
       b.on("change", () => (stale.s = b.s));
+    } else if (parts.$enforce && (document.scripts[0] !== script || script.async || script.defer)) {
+      console.warn("Assent: the tag is not the first script");
     }
     rest(b);
   });

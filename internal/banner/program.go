@@ -133,8 +133,8 @@ func previewProgram(n *site.Notice) program {
 	p.asking(n)
 	p.choosing(n)
 	if len(n.Languages) > 1 {
-		p.from("{ pick }", "./language")
-		p.boot = []string{", pick"}
+		p.from("{ preferred }", "./language")
+		p.boot = []string{", preferred"}
 	}
 	return p
 }
@@ -152,9 +152,6 @@ func (p *program) enforcing(n *site.Notice) {
 		p.use(&p.boot, "enforce", "./gate/meta")
 		p.use(&p.boot, "hook", "./gate/hooks")
 	}
-	if n.Enforcement.Report {
-		p.use(&p.boot, "watch", "./watch")
-	}
 	if n.HonourGPC && n.Regime != "notice-only" {
 		p.use(&p.boot, "gpc", "./signals")
 	}
@@ -162,7 +159,7 @@ func (p *program) enforcing(n *site.Notice) {
 		p.use(&p.boot, "declared", "./trackers")
 	}
 	if len(n.Languages) > 1 {
-		p.use(&p.boot, "pick", "./language")
+		p.use(&p.boot, "preferred", "./language")
 	}
 }
 

@@ -7,7 +7,6 @@ export function button(label: string, look: string, open: () => void): void {
   host.style.cssText = "all:initial!important;position:fixed!important;z-index:2147483647!important;color-scheme:light dark";
   button.style.cssText = look;
   button.textContent = "\u2713";
-  button.title = label;
   button.className = "floating";
   button.setAttribute("aria-label", label);
   button.onclick = open;

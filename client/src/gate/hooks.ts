@@ -46,7 +46,7 @@ export function hook(may: May): () => void {
   replace(caches, "open", (native) =>
     async function (name) {
       if (may("indexed_db", String(name))) return native.call(this, name);
-      throw new DOMException("Assent", "SecurityError");
+      throw new DOMException("", "SecurityError");
     },
   );
   replace(jar, "set", (native) =>
