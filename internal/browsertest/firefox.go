@@ -21,6 +21,7 @@ var preferences = map[string]any{
 	"network.connectivity-service.enabled":                        false,
 	"network.trr.mode":                                            5,
 	"dom.security.https_first":                                    false, // the test's servers speak plain HTTP
+	"security.warn_submit_secure_to_insecure":                     false, // no question before a form is sent from localhost to a host without TLS
 	"app.normandy.enabled":                                        false,
 	"app.update.disabledForTesting":                               true,
 	"browser.newtabpage.enabled":                                  false,

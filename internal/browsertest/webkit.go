@@ -148,8 +148,7 @@ func (s *webkitSession) connect(ctx context.Context, w *webkit) error {
 		Capabilities struct{ BrowserVersion string }
 	}
 	if err := s.call(ctx, http.MethodPost, "/session", object{"capabilities": object{"alwaysMatch": object{
-		"webkitgtk:browserOptions": object{"binary": w.browser, "args": []string{"--automation"}},
-		"proxy":                    object{"proxyType": "manual", "httpProxy": w.proxy.address()},
+		"webkitgtk:browserOptions": object{"binary": w.browser, "args": []string{"--automation", "--proxy=http://" + w.proxy.address()}},
 	}}}, &made); err != nil {
 		return err
 	}
@@ -243,7 +242,8 @@ func (p webkitTab) resize(ctx context.Context, width, height int64) error {
 
 func (p webkitTab) another(ctx context.Context) (tab, error) {
 	var made struct{ Handle string }
-	if err := p.call(ctx, http.MethodPost, "/window/new", object{"type": "tab"}, &made); err != nil {
+	// A tab behind another one draws nothing, and input waits for what is drawn.
+	if err := p.call(ctx, http.MethodPost, "/window/new", object{"type": "window"}, &made); err != nil {
 		return nil, err
 	}
 	return webkitTab{p.session, made.Handle}, nil
