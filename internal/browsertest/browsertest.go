@@ -23,7 +23,7 @@ import (
 
 // Patience is how long a condition may take before the test fails. A machine
 // that runs several suites at once is slow, and a passing test never waits it out.
-const Patience = 20 * time.Second
+const Patience = 60 * time.Second
 
 // Options are the circumstances of a visitor. The zero value is a desktop of
 // 1280x800 in light mode.

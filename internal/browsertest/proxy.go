@@ -1,20 +1,18 @@
 package browsertest
 
 import (
-	"context"
+	"errors"
 	"io"
-	"log"
 	"net"
-	"net/http"
-	"net/http/httputil"
+	"strconv"
 	"sync"
 )
 
-// proxy is an HTTP proxy that takes every host name for 127.0.0.1, for engines
-// whose own name look-up cannot be told so.
+// proxy is a SOCKS 5 proxy (RFC 1928) that takes every host name for 127.0.0.1,
+// for engines whose own name look-up cannot be told so. WebSockets pass it too,
+// which WebKitGTK does not send through an HTTP proxy.
 type proxy struct {
 	listener net.Listener
-	server   *http.Server
 }
 
 func startProxy() (*proxy, error) {
@@ -22,52 +20,79 @@ func startProxy() (*proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	forward := &httputil.ReverseProxy{
-		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
-		Transport:     &http.Transport{DialContext: dialHere},
-		FlushInterval: -1, // streams are passed on as they come
-		ErrorLog:      log.New(io.Discard, "", 0),
-	}
-	p := &proxy{listener: l, server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodConnect {
-			tunnel(w, r)
-			return
+	go func() {
+		for {
+			here, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer here.Close()
+				there, err := answerSocks(here)
+				if err != nil {
+					return
+				}
+				defer there.Close()
+				var both sync.WaitGroup
+				both.Go(func() { io.Copy(there, here); there.Close() })
+				both.Go(func() { io.Copy(here, there); here.Close() })
+				both.Wait()
+			}()
 		}
-		forward.ServeHTTP(w, r)
-	}), ErrorLog: log.New(io.Discard, "", 0)}}
-	go p.server.Serve(l)
-	return p, nil
+	}()
+	return &proxy{l}, nil
 }
 
-func (p *proxy) address() string { return p.listener.Addr().String() }
+func (p *proxy) address() string { return "socks5://" + p.listener.Addr().String() }
 
-func (p *proxy) close() { p.server.Close() }
+func (p *proxy) close() { p.listener.Close() }
 
-func dialHere(ctx context.Context, network, address string) (net.Conn, error) {
-	_, port, err := net.SplitHostPort(address)
-	if err != nil {
+// answerSocks takes a request to connect and opens the connection: to the port
+// that it names, on this machine.
+func answerSocks(here net.Conn) (net.Conn, error) {
+	var b [256]byte
+	read := func(n int) error {
+		_, err := io.ReadFull(here, b[:n])
+		return err
+	}
+	// Version and number of methods, methods; 0 is "no authentication".
+	if err := read(2); err != nil {
 		return nil, err
 	}
-	var d net.Dialer
-	return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-}
-
-// tunnel answers CONNECT, which WebSockets use.
-func tunnel(w http.ResponseWriter, r *http.Request) {
-	there, err := dialHere(r.Context(), "tcp", r.Host)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadGateway)
-		return
+	if err := read(int(b[1])); err != nil {
+		return nil, err
 	}
-	defer there.Close()
-	here, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return
+	if _, err := here.Write([]byte{5, 0}); err != nil {
+		return nil, err
 	}
-	defer here.Close()
-	io.WriteString(here, "HTTP/1.1 200 Connection established\r\n\r\n")
-	var both sync.WaitGroup
-	both.Go(func() { io.Copy(there, buffered); there.Close() })
-	both.Go(func() { io.Copy(here, there); here.Close() })
-	both.Wait()
+	// Version, command (1 is CONNECT), reserved, kind of address.
+	if err := read(4); err != nil {
+		return nil, err
+	}
+	if b[1] != 1 {
+		return nil, errors.New("no CONNECT")
+	}
+	length := map[byte]int{1: net.IPv4len, 4: net.IPv6len}[b[3]]
+	if length == 0 {
+		if err := read(1); err != nil {
+			return nil, err
+		}
+		length = int(b[0])
+	}
+	if err := read(length); err != nil {
+		return nil, err
+	}
+	if err := read(2); err != nil {
+		return nil, err
+	}
+	there, err := net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(int(b[0])<<8|int(b[1]))))
+	status := byte(0)
+	if err != nil {
+		status = 5 // connection refused
+	}
+	if _, writeErr := here.Write([]byte{5, status, 0, 1, 127, 0, 0, 1, 0, 0}); err == nil && writeErr != nil {
+		there.Close()
+		err = writeErr
+	}
+	return there, err
 }

@@ -148,7 +148,7 @@ func (s *webkitSession) connect(ctx context.Context, w *webkit) error {
 		Capabilities struct{ BrowserVersion string }
 	}
 	if err := s.call(ctx, http.MethodPost, "/session", object{"capabilities": object{"alwaysMatch": object{
-		"webkitgtk:browserOptions": object{"binary": w.browser, "args": []string{"--automation", "--proxy=http://" + w.proxy.address()}},
+		"webkitgtk:browserOptions": object{"binary": w.browser, "args": []string{"--automation", "--proxy=" + w.proxy.address()}},
 	}}}, &made); err != nil {
 		return err
 	}
