@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // preferences of the profile: every name is this machine, and Firefox asks
@@ -118,7 +119,7 @@ func (f *firefox) close() {
 
 func (f *firefox) visitor(ctx context.Context, o Options) (tab, error) {
 	if o.Mobile {
-		return nil, errors.New("Firefox has no touch screen on a desktop")
+		return nil, errors.New("there is no touch screen in Firefox on a desktop")
 	}
 	// Preferences hold for the whole browser: what a former visitor had is set back.
 	set := fmt.Sprintf(`Services.prefs.setBoolPref("privacy.globalprivacycontrol.enabled",%t);`+
@@ -157,8 +158,27 @@ func (p firefoxTab) another(ctx context.Context) (tab, error) {
 		"viewport": object{"width": p.options.Width, "height": p.options.Height}}, nil)
 }
 
+// open asks the page itself whether it is complete: the answer to a command that
+// waits for it was seen to be missing on a busy machine.
 func (p firefoxTab) open(ctx context.Context, url string) error {
-	return p.bidi.call(ctx, "browsingContext.navigate", object{"context": p.context, "url": url, "wait": "complete"}, nil)
+	if _, err := p.evaluate(ctx, "window.leaving=true;return ''"); err != nil {
+		return err
+	}
+	if err := p.bidi.call(ctx, "browsingContext.navigate", object{"context": p.context, "url": url, "wait": "none"}, nil); err != nil {
+		return err
+	}
+	for {
+		// While one page follows another there is none to ask.
+		loaded, err := ask[bool](ctx, p, "!window.leaving&&document.readyState==='complete'")
+		if err == nil && loaded {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; last answer: %t %v", ctx.Err(), loaded, err)
+		case <-time.After(15 * time.Millisecond):
+		}
+	}
 }
 
 func (p firefoxTab) evaluate(ctx context.Context, body string) (string, error) {
