@@ -27,6 +27,12 @@ const MAX_BODY = 12_000;
 /** A decision may hold up the reload this long, in milliseconds; the queue brings it anyway. */
 const PATIENCE = 500;
 
+/** Loads the page again. Firefox would give a frame without an address of its own the policy that it had before. */
+function again(): void {
+  for (const frame of document.querySelectorAll("iframe")) frame.remove();
+  location.reload();
+}
+
 export class App implements Desk {
   private readonly _b: Boot;
   private readonly _queue: Queue;
@@ -123,7 +129,6 @@ export class App implements Desk {
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
       keep(session, SCROLL + location.pathname, String(scrollY));
-      const again = () => location.reload();
       // Without a line the browser would show its error page instead of this one.
       if (navigator.onLine) again();
       else addEventListener("online", again);
@@ -172,7 +177,7 @@ export class App implements Desk {
   $news(reload?: boolean): void {
     const choice = read(this.$config);
     if (!choice || choice.recordId === this.$choice?.recordId) return;
-    if (reload) location.reload();
+    if (reload) again();
     else this._adopt(choice);
   }
 

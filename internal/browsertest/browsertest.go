@@ -1,13 +1,15 @@
-// Package browsertest drives a real Chromium in tests. Every host name resolves
-// to 127.0.0.1, so that a test may serve shop.test and tracker.test itself and
+// Package browsertest drives real browsers in tests. Every host name resolves to
+// 127.0.0.1, so that a test may serve shop.test and tracker.test itself and
 // nothing ever leaves the machine.
+//
+// Start gives a Chromium with everything that its DevTools protocol can do;
+// Launch gives any of three engines with what they have in common.
 package browsertest
 
 import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -21,17 +23,18 @@ import (
 
 // Patience is how long a condition may take before the test fails. A machine
 // that runs several suites at once is slow, and a passing test never waits it out.
-const Patience = 20 * time.Second
+const Patience = 60 * time.Second
 
 // Options are the circumstances of a visitor. The zero value is a desktop of
 // 1280x800 in light mode.
 type Options struct {
-	Width, Height int64 // CSS pixels
-	Mobile        bool  // touch and a mobile viewport
-	Dark          bool  // prefers-color-scheme: dark
-	Still         bool  // prefers-reduced-motion: reduce
-	GPC           bool  // navigator.globalPrivacyControl is true
-	Args          []chromedp.ExecAllocatorOption
+	Width, Height int64                          // CSS pixels
+	Mobile        bool                           // touch and a mobile viewport
+	Dark          bool                           // prefers-color-scheme: dark
+	Still         bool                           // prefers-reduced-motion: reduce
+	GPC           bool                           // navigator.globalPrivacyControl is true
+	Language      string                         // navigator.language, for example "de-DE"; only of an Engine
+	Args          []chromedp.ExecAllocatorOption // only of Start
 }
 
 // Start opens a new Chromium with a profile of its own and returns the context
@@ -49,17 +52,7 @@ func Start(t testing.TB, options ...Options) context.Context {
 	if o.Width == 0 {
 		o.Width, o.Height = 1280, 800
 	}
-	allocator := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
-		chromedp.ExecPath(find(t)),
-		chromedp.Flag("no-sandbox", os.Geteuid() == 0), // Chromium refuses its sandbox to root
-		chromedp.Flag("disable-gpu", true),
-		chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("hide-scrollbars", true),
-		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"),
-	)
-	allocator = append(allocator, o.Args...)
-	parent, cancelAllocator := chromedp.NewExecAllocator(context.Background(), allocator...)
+	parent, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(allocator(find(t)), o.Args...)...)
 	ctx, cancel := chromedp.NewContext(parent)
 	t.Cleanup(func() {
 		cancel()
@@ -68,8 +61,23 @@ func Start(t testing.TB, options ...Options) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	emulate(t, ctx, o)
+	if err := emulate(ctx, o); err != nil {
+		t.Fatalf("set the circumstances of a visitor: %v", err)
+	}
 	return ctx
+}
+
+// allocator is how Chromium is started.
+func allocator(path string) []chromedp.ExecAllocatorOption {
+	return append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
+		chromedp.ExecPath(path),
+		chromedp.Flag("no-sandbox", os.Geteuid() == 0), // Chromium refuses its sandbox to root
+		chromedp.Flag("disable-gpu", true),
+		chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-component-update", true),
+		chromedp.Flag("hide-scrollbars", true),
+		chromedp.Flag("host-resolver-rules", "MAP * 127.0.0.1"),
+	)
 }
 
 // Tab opens a second tab of the same browser: another page of the same visitor.
@@ -83,31 +91,13 @@ func Tab(t testing.TB, ctx context.Context) context.Context {
 	return tab
 }
 
-func find(t testing.TB) string {
-	t.Helper()
-	for _, name := range []string{os.Getenv("ASSENT_CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
-		if name == "" {
-			continue
-		}
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("Chromium is not installed; run: make deps")
-	}
-	t.Skip("Chromium is not installed; run: make deps")
-	return ""
-}
-
-func emulate(t testing.TB, ctx context.Context, o Options) {
-	t.Helper()
+func emulate(ctx context.Context, o Options) error {
 	view := []chromedp.EmulateViewportOption{}
 	if o.Mobile {
 		view = append(view, chromedp.EmulateMobile, chromedp.EmulatePortrait, chromedp.EmulateTouch)
 	}
 	if err := chromedp.Do(ctx, chromedp.EmulateViewport(o.Width, o.Height, view...)); err != nil {
-		t.Fatalf("set the viewport: %v", err)
+		return err
 	}
 	media := []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}
 	if o.Dark {
@@ -117,19 +107,26 @@ func emulate(t testing.TB, ctx context.Context, o Options) {
 		media = append(media, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
 	}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media}); err != nil {
-		t.Fatalf("set the media features: %v", err)
+		return err
 	}
 	if o.GPC {
-		BeforePage(t, ctx, "Object.defineProperty(Navigator.prototype,'globalPrivacyControl',{get:()=>true})")
+		// Chromium has no such signal of its own; extensions define it the same way.
+		return beforePage(ctx, "Object.defineProperty(Navigator.prototype,'globalPrivacyControl',{get:()=>true})")
 	}
+	return nil
 }
 
 // BeforePage runs a script in every later document before the page's own.
 func BeforePage(t testing.TB, ctx context.Context, script string) {
 	t.Helper()
-	if _, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script}); err != nil {
+	if err := beforePage(ctx, script); err != nil {
 		t.Fatalf("add a script for new documents: %v", err)
 	}
+}
+
+func beforePage(ctx context.Context, script string) error {
+	_, err := chromedp.Call(ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: script})
+	return err
 }
 
 // Open loads a page and waits for its load event.

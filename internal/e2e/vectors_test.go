@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"assent/internal/browsertest"
@@ -99,6 +100,7 @@ type vectorPage struct {
 	url   string
 	first string
 	b     *foreign
+	views atomic.Int64 // of its pages
 }
 
 const foreignHost = "tracker.test"
@@ -129,11 +131,12 @@ func newVectorPage(t *testing.T) *vectorPage {
 			text("text/javascript", "importScripts('"+p.b.base(foreignHost)+name+"')")(w, r)
 			return
 		}
-		body := map[string]func() string{"/": p.html, "/next": p.html, "/workers": p.workers}[r.URL.Path]
+		body := map[string]func() string{"/": p.html, "/next": p.html, "/workers": p.workers, "/plain": p.plain, "/marked": p.marked}[r.URL.Path]
 		if body == nil {
 			http.NotFound(w, r)
 			return
 		}
+		p.views.Add(1)
 		text("text/html; charset=utf-8", body())(w, r)
 	}))
 	t.Cleanup(s.Close)

@@ -23,6 +23,12 @@ type world struct {
 
 func newWorld(t *testing.T, services ...site.Service) *world {
 	t.Helper()
+	return newWorldWith(t, func(n *site.Notice) { n.Services = services })
+}
+
+// newWorldWith publishes the default notice with what change makes of it.
+func newWorldWith(t *testing.T, change func(*site.Notice)) *world {
+	t.Helper()
 	ctx := context.Background()
 	a, err := app.Start(ctx, app.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
 	if err != nil {
@@ -37,7 +43,7 @@ func newWorld(t *testing.T, services ...site.Service) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.Services = services
+	change(n)
 	if err := a.Sites.SaveDraft(ctx, s.Key, n); err != nil {
 		t.Fatal(err)
 	}
@@ -81,10 +87,16 @@ func (w *world) pressForReload(t *testing.T, v *visitor, selector, status string
 	browsertest.Wait(t, v.ctx, `!window.formerPage && document.readyState === 'complete' && window.assent`)
 }
 
-// receipts checks that exactly these decisions of the visitor are in the
+// receipts is decisions for the visitor of an open page.
+func (w *world) receipts(t *testing.T, v *visitor, wanted ...string) {
+	t.Helper()
+	w.decisions(t, browsertest.Eval[string](t, v.ctx, `assent.get().consentId`), wanted...)
+}
+
+// decisions checks that exactly these decisions of a visitor are in the
 // register, oldest first, and that the public receipt of each one verifies
 // against this installation's key.
-func (w *world) receipts(t *testing.T, v *visitor, wanted ...string) {
+func (w *world) decisions(t *testing.T, consentID string, wanted ...string) {
 	t.Helper()
 	ctx := context.Background()
 	s, err := w.app.Sites.Get(ctx, w.key)
@@ -95,7 +107,6 @@ func (w *world) receipts(t *testing.T, v *visitor, wanted ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	consentID := browsertest.Eval[string](t, v.ctx, `assent.get().consentId`)
 	var entries []register.Stored
 	browsertest.Until(t, "the decisions in the register", func() bool {
 		if entries, err = w.app.Register.Search(ctx, register.Query{SiteID: s.ID, Limit: 100}); err != nil {
