@@ -8,6 +8,7 @@ import type { modal } from "./elements/modal";
 import type { preferences } from "./elements/preferences";
 import type { serviceList } from "./elements/services";
 import type { dropDatabases } from "./gate/databases";
+import type { leftBehind, remember } from "./gate/left";
 import type { markup } from "./gate/markup";
 import type { leftovers, sweep } from "./gate/remove";
 import { meet, open } from "./meet";
@@ -22,6 +23,8 @@ export interface Parts {
   /** The same for a page that shows nothing else; shown when it is made. */
   readonly $button?: (open: () => void) => void;
   readonly $leftovers?: typeof leftovers;
+  readonly $leftBehind?: typeof leftBehind;
+  readonly $remember?: typeof remember;
   readonly $sweep?: typeof sweep;
   readonly $dropDatabases?: typeof dropDatabases;
   /** Without it, and with a policy in the page, it is loaded when the page has a marked element. */
