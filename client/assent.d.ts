@@ -17,6 +17,12 @@ export interface AssentState {
   readonly action: "accept_all" | "accept_necessary" | "save" | "withdraw" | "signal" | "";
   /** The decision waits to be sent to the register. */
   readonly waiting: boolean;
+  /**
+   * What services that are refused now have left behind and no page can remove: names of
+   * cookies, those of other sites with their host. Undefined where no service declares cookies,
+   * and in a page that has not loaded the part that decides (the boot form).
+   */
+  readonly left?: readonly string[] | undefined;
 }
 
 export interface AssentEvents {

@@ -41,7 +41,7 @@ export class App implements Desk {
   constructor(b: Boot) {
     this._b = b;
     this._queue = new Queue(b.$config.$site, b.$origin);
-    b.$waits = () => !!b.$choice && this._queue.$waits(b.$choice.recordId);
+    b.$later = () => ({ waiting: this.$waiting, left: b.$parts!.$leftBehind?.(b) });
     addEventListener("online", () => void this._queue.$flush(true));
   }
 
@@ -62,7 +62,7 @@ export class App implements Desk {
   }
 
   get $waiting(): boolean {
-    return !!this._b.$waits?.();
+    return !!this.$choice && this._queue.$waits(this.$choice.recordId);
   }
 
   /** What the visitor, or a signal of the browser, is to decide at the start. */
@@ -124,6 +124,7 @@ export class App implements Desk {
     // The page follows the choice whether or not it can be sent.
     const sent = safely(() => this._queue.$add(choice.recordId, this._body(choice, source)));
     const reload = b.$limit && grantsMore(config, before, selection);
+    b.$parts!.$remember?.(config, before, selection);
     const taken = this._adopt(choice);
     if (taken) await this._drop();
     if (taken || reload) {

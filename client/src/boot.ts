@@ -71,14 +71,16 @@ export interface Boot extends Stale {
   $consentId: string | undefined;
   /** What the policy in place was made for; only a reload can loosen it. */
   $limit: Selection | null;
+  /** Keys of what is shown once. */
+  $shown?: Set<string>;
   /** Removes what came past the hooks. */
   $tidy?: (() => void) | undefined;
   /** What the page wanted so far and did not get; later whoever takes it. */
   $wanted: { push(what: Wanted): number };
   /** Hosts with their ports that the browser has blocked, once somebody asks. */
   $blocked?: Set<string>;
-  /** Whether the choice waits to be sent. */
-  $waits?: () => boolean;
+  /** What the part that decides knows: whether the choice waits to be sent, and what refused services keep in spite of it. */
+  $later?: () => Pick<AssentState, "waiting" | "left">;
   $parts?: Parts;
   $app?: App;
   /** Releases marked elements. */
@@ -145,7 +147,8 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
         date: time ? new Date(time) : null,
         version: b.i.slice(0, 64),
         action,
-        waiting: !!b.$waits?.(),
+        waiting: false,
+        ...b.$later?.(),
       };
     },
     on(event, callback) {

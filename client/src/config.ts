@@ -3,7 +3,15 @@
 // writes them. The compiler shortens every property whose name starts with "$", here and
 // wherever it is read. Texts that a site has no use for are left out.
 
-export type Kind = "cookie" | "local_storage" | "session_storage" | "indexed_db" | "request";
+export type Kind =
+  | "cookie"
+  | "local_storage"
+  | "session_storage"
+  | "indexed_db"
+  | "cache"
+  | "service_worker"
+  | "request"
+  | "third_party_cookie";
 
 /** Kind, and name with * for any run of characters. */
 export type Tracker = readonly [kind: Kind, name: string];
@@ -30,7 +38,9 @@ export interface Config {
   /** What a name that no service declares gets; left out: it waits. */
   readonly $undeclared_storage?: "allow";
   /** Hosts of the site, as a Content-Security-Policy names them. */
-  readonly $own: readonly string[];
+  $own: readonly string[];
+  /** What this view of the page shows without a consent: a service, and which of its frames was asked for, from 0. */
+  $once?: readonly [key: string, nth: number];
   /** Keys, necessary first. */
   readonly $categories: readonly string[];
   readonly $services: readonly Service[];
@@ -108,6 +118,31 @@ export interface DetailWords {
   readonly $copied: string;
   readonly $withdraw: string;
   readonly $not_sent: string;
+}
+
+/** What stands over content of other companies that was refused. */
+export interface Placeholders {
+  /** Those whose content has a placeholder. */
+  readonly $services: readonly Embed[];
+  /** By language. */
+  readonly $words: Readonly<Record<string, EmbedWords>>;
+}
+
+export interface Embed {
+  readonly $key: string;
+  readonly $name: string;
+  readonly $provider: string;
+  readonly $policy_url: string;
+}
+
+/** {service} and {provider} stand for their names. */
+export interface EmbedWords {
+  readonly $dir: "ltr" | "rtl";
+  readonly $title: string;
+  readonly $body: string;
+  readonly $once: string;
+  readonly $always: string;
+  readonly $policy: string;
 }
 
 /** The category that nobody decides on. */

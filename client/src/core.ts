@@ -8,6 +8,7 @@ import type { modal } from "./elements/modal";
 import type { preferences } from "./elements/preferences";
 import type { serviceList } from "./elements/services";
 import type { dropDatabases } from "./gate/databases";
+import type { leftBehind, remember } from "./gate/left";
 import type { markup } from "./gate/markup";
 import type { leftovers, sweep } from "./gate/remove";
 import { meet, open } from "./meet";
@@ -25,6 +26,8 @@ export interface Parts {
   /** Without it the site reports nothing. */
   readonly $report?: typeof report;
   readonly $leftovers?: typeof leftovers;
+  readonly $leftBehind?: typeof leftBehind;
+  readonly $remember?: typeof remember;
   readonly $sweep?: typeof sweep;
   readonly $dropDatabases?: typeof dropDatabases;
   /** Without it, and with a policy in the page, it is loaded when the page has a marked element. */

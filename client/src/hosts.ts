@@ -27,3 +27,8 @@ export function parents(host: string): string[] {
   const labels = host.split(".");
   return labels.slice(1).map((_, i) => labels.slice(i).join("."));
 }
+
+/** Whether a host, with its port where that is not the usual one, is what a service declares: a host, or *.host for all below it. */
+export function fits(declared: string, host: string): boolean {
+  return host === declared || (declared[0] === "*" && host.endsWith(declared.slice(1)));
+}

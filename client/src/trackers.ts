@@ -19,11 +19,11 @@ export function matches(pattern: string, name: string): boolean {
   return true;
 }
 
-/** Whether a granted service, a refused one, or none declares the name. */
+/** Whether a granted service, a refused one, or none declares the name. Databases and caches share their names: "indexed_db" asks for both. */
 export function declared(config: Config, selection: Selection, kind: Kind, name: string): boolean | undefined {
   let answer: boolean | undefined;
   for (const service of config.$services) {
-    if (service.trackers.some(([k, pattern]) => k === kind && matches(pattern, name))) {
+    if (service.trackers.some(([k, pattern]) => (k === kind || kind + k === "indexed_dbcache") && matches(pattern, name))) {
       if (granted(config, selection, service.key)) return true;
       answer = false;
     }

@@ -4,7 +4,7 @@ import { describe, test } from "node:test";
 import { delay, parseEntry, settled } from "../src/backoff";
 import type { Config, Kind, Service, Tracker } from "../src/config";
 import { complete, granted, grantsMore, mayStore, preset, uniform } from "../src/decision";
-import { parents } from "../src/hosts";
+import { fits, parents } from "../src/hosts";
 import { pick } from "../src/language";
 import { declared } from "../src/trackers";
 import { uuid4, uuid7 } from "../src/uuid";
@@ -66,6 +66,12 @@ describe("storing under a name", () => {
   test("a refused name never", () => assert.equal(may(none, "cookie", "_count_1", false), false));
   test("a name of two services when one of them is granted", () =>
     assert.equal(may({ ...none, services: { ads: true } }, "cookie", "_count_ads"), true));
+  test("databases and caches share their names", () => {
+    const shared = { ...config, $services: [service("pages", "analytics", ["cache", "pages-*"])] };
+    assert.equal(declared(shared, none, "indexed_db", "pages-1"), false);
+    assert.equal(declared(shared, none, "cookie", "pages-1"), undefined);
+    assert.equal(declared({ ...config, $services: [service("pages", "analytics", ["indexed_db", "pages"])] }, none, "cache", "pages"), undefined);
+  });
   test("the kind matters", () => assert.equal(may(none, "session_storage", "count", false), true));
   test("an undeclared name after everything was accepted", () => {
     assert.equal(may(none, "cookie", "other"), false);
@@ -77,6 +83,22 @@ describe("storing under a name", () => {
     assert.equal(mayStore({ ...config, $undeclared: "report" }, all, "other", undefined, true), true);
     assert.equal(mayStore({ ...config, $undeclared: "report" }, none, "other", undefined, false), true);
   });
+});
+
+test("a service's hosts", () => {
+  for (const [declared, host, fit] of [
+    ["film.example", "film.example", true],
+    ["film.example", "www.film.example", false],
+    ["*.film.example", "www.film.example", true],
+    ["*.film.example", "film.example", false],
+    ["*.film.example", "wwwfilm.example", false],
+    ["film.example:8080", "film.example:8080", true],
+    ["film.example", "film.example:8080", false],
+    ["*.film.example:8080", "a.b.film.example:8080", true],
+    ["film.example", "", false],
+  ] as const) {
+    assert.equal(fits(declared, host), fit, `${declared} ${host}`);
+  }
 });
 
 describe("sending again", () => {

@@ -58,7 +58,8 @@ func (p bannerPage) CategoriesFor(key string) []option {
 
 // Kinds are the choices of a tracker's kind.
 func (p bannerPage) Kinds(kind string) []option {
-	return chosen(kind, "cookie", "Cookie", "local_storage", "Local storage", "session_storage", "Session storage", "indexed_db", "IndexedDB", "request", "Request")
+	return chosen(kind, "cookie", "Cookie", "local_storage", "Local storage", "session_storage", "Session storage", "indexed_db", "IndexedDB",
+		"cache", "Cache", "service_worker", "Service worker", "request", "Request", "third_party_cookie", "Cookie on its own site")
 }
 
 // Unfinished tells whether the service needs attention and is shown unfolded.

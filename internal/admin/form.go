@@ -190,7 +190,7 @@ func (f *form) services(v url.Values) {
 		}
 		s := site.Service{Key: get(v, at+".key"), Name: get(v, at+".name"), Category: v.Get(at + ".category"),
 			Provider: get(v, at+".provider"), Country: strings.ToUpper(get(v, at+".country")), PolicyURL: get(v, at+".policy_url"),
-			Purpose: map[string]string{}, Hosts: []string{}, Trackers: []site.Tracker{}}
+			Purpose: map[string]string{}, Hosts: []string{}, Trackers: []site.Tracker{}, Embed: v.Has(at + ".embed")}
 		for _, language := range f.notice.Languages {
 			if purpose := get(v, at+".purpose."+language); purpose != "" {
 				s.Purpose[language] = purpose

@@ -49,7 +49,7 @@ func Compile(n *site.Notice, version string) (*site.Bundle, error) {
 		return nil, err
 	}
 	for _, language := range n.Languages {
-		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n), "mark": markProgram()} {
+		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n), "mark": markProgram(n)} {
 			if err := add(name+"."+language, p, []string{language}); err != nil {
 				return nil, err
 			}
@@ -135,11 +135,13 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 		"entry.ts":                 p.text(),
 		"compiled.ts":              module(config),
 		"theme.ts":                 module(themeOf(n, languages)),
+		"placeholders.ts":          module(placeholdersOf(n, languages)),
 		"question.ts":              module(questionOf(n, languages)),
 		"details.ts":               module(detailsOf(n, languages)),
 		"label.ts":                 module(label),
 		"style.ts":                 module(buttonStyle(n.Layout)),
 		"elements/frame.css":       colours(n.Layout) + css(frame...),
+		"elements/embeds.css":      colours(n.Layout) + css("embeds"),
 		"elements/question.css":    question,
 		"elements/preferences.css": preferences,
 	})}
@@ -258,7 +260,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 6
+const generation = 8
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

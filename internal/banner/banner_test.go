@@ -103,11 +103,16 @@ func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
 		"languages":       {"toLowerCase", func(n *site.Notice) { n.Languages = n.Languages[:1] }},
 		"a modal layer":   {"oncancel", func(n *site.Notice) { n.Layout.Placement = "box" }},
 		"a placement":     {".centre{", func(n *site.Notice) { n.Layout.Placement = "box" }},
+		"placeholders":    {"assent-embed", func(n *site.Notice) { n.Services[1].Embed = false }},
+		"once":            {"assent_once", func(n *site.Notice) { n.Services[1].Embed = false }},
+		"what is left":    {"assent_left_", func(n *site.Notice) { n.Services[1].Trackers, n.Services[2].Trackers = nil, nil }},
 		"floating button": {`class:"floating"`, func(n *site.Notice) { n.Layout.Floating = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := arabic(notice())
 			n.Layout.Placement = "centre"
+			n.Services[1].Embed = true
+			n.Services[1].Trackers = append(n.Services[1].Trackers, site.Tracker{Kind: "third_party_cookie", Name: "viewer"})
 			if !bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
 				t.Fatalf("the whole script lacks %q", row.word)
 			}

@@ -1,6 +1,7 @@
 package banner
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -50,6 +51,16 @@ type (
 	details struct {
 		Services []detail       `json:"$services"`
 		Words    map[string]any `json:"$words"`
+	}
+	placeholders struct {
+		Services []embed        `json:"$services"`
+		Words    map[string]any `json:"$words"`
+	}
+	embed struct {
+		Key       string `json:"$key"`
+		Name      string `json:"$name"`
+		Provider  string `json:"$provider"`
+		PolicyURL string `json:"$policy_url"`
 	}
 	// detail is a service as people see it.
 	detail struct {
@@ -165,11 +176,34 @@ func questionOf(n *site.Notice, languages []string) question {
 // notDetails are texts that no preferences show: they are the first layer's, or
 // the site has no use for them.
 func notDetails(n *site.Notice) []string {
-	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen"}
+	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen",
+		"$embed_title", "$embed_body", "$embed_once", "$embed_always"}
 	if len(n.Services) == 0 {
 		names = append(names, "$provider", "$purpose", "$trackers", "$lifetime")
 	}
 	return names
+}
+
+func placeholdersOf(n *site.Notice, languages []string) placeholders {
+	p := placeholders{Services: []embed{}, Words: map[string]any{}}
+	for _, s := range n.Services {
+		if embedded(s) {
+			d := detailOf(s, nil)
+			p.Services = append(p.Services, embed{d.Key, d.Name, d.Provider, d.PolicyURL})
+		}
+	}
+	for _, language := range languages {
+		t := n.Texts[language]
+		p.Words[language] = map[string]string{
+			"$dir":    map[bool]string{false: "ltr", true: "rtl"}[rightToLeft(language)],
+			"$title":  cmp.Or(t.EmbedTitle, "Content from {service}"),
+			"$body":   cmp.Or(t.EmbedBody, "If you show it, {provider} receives your IP address and may store information on your device."),
+			"$once":   cmp.Or(t.EmbedOnce, "Show once"),
+			"$always": cmp.Or(t.EmbedAlways, "Always show"),
+			"$policy": t.Policy,
+		}
+	}
+	return p
 }
 
 func detailsOf(n *site.Notice, languages []string) details {

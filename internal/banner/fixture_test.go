@@ -112,6 +112,9 @@ func (w *web) serve(rw http.ResponseWriter, r *http.Request) {
 	case strings.HasSuffix(host, shop) && r.URL.Path == "/own.js":
 		rw.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(rw, "window.own = true")
+	case host == secure && strings.HasSuffix(r.URL.Path, "-worker.js"):
+		rw.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprint(rw, "// does nothing")
 	case (strings.HasSuffix(host, shop) || host == secure) && !strings.Contains(r.URL.Path, "."):
 		rw.Header().Set("Content-Type", "text/html; charset=utf-8")
 		if r.URL.Path == "/sandbox" {

@@ -49,7 +49,8 @@ func wholeProgram(n *site.Notice) program {
 	p.enforcing(n)
 	p.showing(n)
 	p.reporting(n)
-	p.use(&p.rest, "markup", "./gate/markup")
+	p.staying(n)
+	p.rest = append(p.rest, "$markup: "+p.markup(n))
 	if len(n.Languages) <= mostLanguages {
 		p.asking(n)
 		p.choosing(n)
@@ -89,6 +90,7 @@ func coreProgram(n *site.Notice) program {
 	if declares(n, "cookie", "local_storage", "session_storage") {
 		p.use(&p.rest, "leftovers", "./gate/remove")
 	}
+	p.staying(n)
 	p.marking(n)
 	return p
 }
@@ -98,6 +100,7 @@ func askProgram(n *site.Notice) program {
 	p := later("grow(b, { {rest} })", "./core")
 	p.showing(n)
 	p.reporting(n)
+	p.staying(n)
 	p.marking(n)
 	p.asking(n)
 	return p
@@ -111,18 +114,38 @@ func moreProgram(n *site.Notice) program {
 }
 
 // markProgram releases marked elements, on pages that have some.
-func markProgram() program {
-	p := later("release(b, markup)", "./release")
-	p.from("{ markup }", "./gate/markup")
+func markProgram(n *site.Notice) program {
+	p := later("release(b, {rest})", "./release")
+	p.rest = []string{p.markup(n)}
 	return p
+}
+
+// staying adds what a page shows of refused services.
+func (p *program) staying(n *site.Notice) {
+	if embeds(n) {
+		p.from("{ embeds }", "./gate/embeds")
+		p.from("$placeholders", "./placeholders")
+		// Before what releases marked elements; it returns nothing.
+		p.call = strings.Replace(p.call, "(b) => ", "(b) => embeds(b, $placeholders) || ", 1)
+	}
 }
 
 // marking adds what releases marked elements where they are the site's only way;
 // elsewhere few pages have some, and those load it.
 func (p *program) marking(n *site.Notice) {
 	if !n.Enforcement.Policy {
-		p.use(&p.rest, "markup", "./gate/markup")
+		p.rest = append(p.rest, "$markup: "+p.markup(n))
 	}
+}
+
+// markup is what releases marked elements.
+func (p *program) markup(n *site.Notice) string {
+	p.from("{ markup }", "./gate/markup")
+	if !embeds(n) {
+		return "markup"
+	}
+	p.from("{ shown }", "./gate/shown")
+	return "shown(markup)"
 }
 
 func previewProgram(n *site.Notice) program {
@@ -142,14 +165,19 @@ func previewProgram(n *site.Notice) program {
 // everyProgram is every program of a notice that uses every part.
 func everyProgram() []program {
 	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true, Report: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
-		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
-	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(), previewProgram(all)}
+		Services: []site.Service{{Embed: true, Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}, {Kind: "third_party_cookie"}}}}}
+	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(all), previewProgram(all)}
 }
 
 // enforcing adds the parts that stand before the page's own tags.
 func (p *program) enforcing(n *site.Notice) {
 	if n.Enforcement.Policy {
-		p.use(&p.boot, "enforce", "./gate/meta")
+		if embeds(n) {
+			p.from("{ enforceOnce }", "./gate/once")
+			p.boot = append(p.boot, "$enforce: enforceOnce")
+		} else {
+			p.use(&p.boot, "enforce", "./gate/meta")
+		}
 		p.use(&p.boot, "hook", "./gate/hooks")
 	}
 	if n.HonourGPC && n.Regime != "notice-only" {
@@ -188,7 +216,13 @@ func (p *program) asking(n *site.Notice) {
 	if declares(n, "cookie", "local_storage", "session_storage") {
 		p.use(&p.rest, "sweep", "./gate/remove")
 	}
-	if declares(n, "indexed_db") {
+	if declares(n, "cookie", "third_party_cookie") {
+		p.use(&p.rest, "leftBehind", "./gate/left")
+	}
+	if declares(n, "third_party_cookie") {
+		p.use(&p.rest, "remember", "./gate/left")
+	}
+	if declares(n, "indexed_db", "cache", "service_worker") {
 		p.use(&p.rest, "dropDatabases", "./gate/databases")
 	}
 	if n.Layout.Placement == "centre" {
@@ -205,6 +239,11 @@ func (p *program) choosing(n *site.Notice) {
 		p.use(&p.rest, "serviceList", "./elements/services")
 	}
 }
+
+// embeds tells whether a service that can be refused shows content in pages.
+func embeds(n *site.Notice) bool { return slices.ContainsFunc(n.Services, embedded) }
+
+func embedded(s site.Service) bool { return s.Embed && s.Category != "necessary" }
 
 // declares tells whether a service that can be refused has a tracker of one of the kinds.
 func declares(n *site.Notice, kinds ...string) bool {
@@ -224,9 +263,9 @@ func names() map[string]any { return maps.Clone(shortNames()) }
 
 var shortNames = sync.OnceValue(func() map[string]any {
 	n := site.DefaultNotice("site", "name")
-	n.Services = []site.Service{{Key: "a", Category: "analytics"}}
+	n.Services = []site.Service{{Key: "a", Category: "analytics", Embed: true}}
 	var entry strings.Builder
-	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)),
+	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)), "placeholders.ts": module(placeholdersOf(n, n.Languages)),
 		"question.ts": module(questionOf(n, n.Languages)), "details.ts": module(detailsOf(n, n.Languages))}
 	for i, p := range everyProgram() {
 		name := fmt.Sprintf("program%d.ts", i)
@@ -235,6 +274,7 @@ var shortNames = sync.OnceValue(func() map[string]any {
 	}
 	generated["entry.ts"] = entry.String()
 	o := options()
+	o.MangleCache = map[string]any{} // without one the compiler keeps no names
 	o.Plugins = []api.Plugin{sources(generated)}
 	result := api.Build(o)
 	if len(result.Errors) > 0 {

@@ -71,14 +71,23 @@ type Service struct {
 	// its subdomains, either with :port.
 	Hosts    []string  `json:"hosts"`
 	Trackers []Tracker `json:"trackers"`
+	// Embed says that the service shows content in pages (a video, a map, a post):
+	// while it is refused, a placeholder stands in its place. Left out of the JSON
+	// when it is false, so that older versions keep their bytes.
+	Embed bool `json:"embed,omitempty"`
 }
 
 // Tracker is one thing that a service stores or sends.
 type Tracker struct {
-	Kind     string `json:"kind"`     // cookie, local_storage, session_storage, indexed_db, request
+	Kind     string `json:"kind"`     // one of TrackerKinds
 	Name     string `json:"name"`     // exact, or with * for any run of characters
 	Lifetime string `json:"lifetime"` // in words, for example "13 months"; "" for requests
 }
+
+// TrackerKinds are what a service can store or send. The name of a service_worker is
+// its script's address or its scope, whole or from the first slash of the path; that of a
+// third_party_cookie a cookie on the service's own hosts, which no page of the site can remove.
+var TrackerKinds = []string{"cookie", "local_storage", "session_storage", "indexed_db", "cache", "service_worker", "request", "third_party_cookie"}
 
 // Texts are the words of one language. Category keys index the two maps.
 type Texts struct {
@@ -110,6 +119,12 @@ type Texts struct {
 	Withdraw            string            `json:"withdraw"`
 	NotSent             string            `json:"not_sent"` // the record waits in the queue
 	Reopen              string            `json:"reopen"`   // label of the floating button
+	// The placeholder of refused content; {service} and {provider} stand for names. "" is
+	// replaced with English words when the script is compiled.
+	EmbedTitle  string `json:"embed_title,omitempty"`
+	EmbedBody   string `json:"embed_body,omitempty"`
+	EmbedOnce   string `json:"embed_once,omitempty"`
+	EmbedAlways string `json:"embed_always,omitempty"`
 }
 
 // Layout is where the banner stands and how it looks.

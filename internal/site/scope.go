@@ -15,8 +15,8 @@ import (
 func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
-		// Words, and where to read more: what they are about is the category.
-		f.Services[i].Purpose, f.Services[i].PolicyURL = nil, ""
+		// Words, where to read more, and what stands in the page: what they are about is the category.
+		f.Services[i].Purpose, f.Services[i].PolicyURL, f.Services[i].Embed = nil, "", false
 	}
 	raw, err := json.Marshal(map[string]any{
 		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,

@@ -201,6 +201,12 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 		"everybody below .com": {func(n *Notice) {
 			n.Services = []Service{{Key: "a", Name: "A", Category: "necessary", Hosts: []string{"*.com"}}}
 		}, "everybody"},
+		"content from nowhere": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Embed: true}}
+		}, "has no hosts"},
+		"a tracker of no known kind": {func(n *Notice) {
+			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Trackers: []Tracker{{Kind: "biscuit", Name: "x"}}}}
+		}, "third_party_cookie"},
 		"a NUL in a text":             {func(n *Notice) { t := n.Texts["en"]; t.Title = "Choose\x00"; n.Texts["en"] = t }, "control character"},
 		"pale text":                   {func(n *Notice) { n.Layout.Light.Text = "#dddddd" }, "contrast"},
 		"no refusal":                  {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
@@ -231,6 +237,25 @@ func TestCanonicalIgnoresNilAndEmpty(t *testing.T) {
 	y, errB := b.Canonical()
 	if errA != nil || errB != nil || string(x) != string(y) {
 		t.Errorf("equal notices have different bytes (%v, %v)", errA, errB)
+	}
+}
+
+// A field that came later is not in the bytes of the notices before it, whose hash names a version.
+func TestCanonicalLeavesOutWhatIsNotUsed(t *testing.T) {
+	n := DefaultNotice("k", "Shop")
+	n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Hosts: []string{"a.example"}}}
+	before, err := n.Canonical()
+	if err != nil || strings.Contains(string(before), "embed") {
+		t.Fatalf("the bytes of a notice without embedded content name it: %s (%v)", before, err)
+	}
+	scope := n.Scope()
+	n.Services[0].Embed = true
+	after, err := n.Canonical()
+	if err != nil || !strings.Contains(string(after), `"embed":true`) || n.Validate() != nil {
+		t.Errorf("the bytes of a notice with embedded content do not name it: %s (%v, %v)", after, err, n.Validate())
+	}
+	if n.Scope() != scope {
+		t.Error("a placeholder asks everybody again")
 	}
 }
 

@@ -129,6 +129,9 @@ func (s *Service) validate() error {
 	if err := checkURL("The policy address of "+s.Key, s.PolicyURL); err != nil {
 		return err
 	}
+	if s.Embed && len(s.Hosts) == 0 {
+		return wrong("The service %s shows content in pages, but has no hosts. Name where it loads from: its content is known by that.", s.Key)
+	}
 	for language, purpose := range s.Purpose {
 		if !languagePattern.MatchString(language) || utf8.RuneCountInString(purpose) > maxText {
 			return wrong("The purpose of %s in %q is not usable: a language such as en, and at most %d characters.", s.Key, language, maxText)
@@ -146,8 +149,8 @@ func (s *Service) validate() error {
 		}
 	}
 	for _, t := range s.Trackers {
-		if !oneOf(t.Kind, "cookie", "local_storage", "session_storage", "indexed_db", "request") {
-			return wrong("A tracker of %s has the kind %q. Use cookie, local_storage, session_storage, indexed_db or request.", s.Key, t.Kind)
+		if !oneOf(t.Kind, TrackerKinds...) {
+			return wrong("A tracker of %s has the kind %q. Use one of %s.", s.Key, t.Kind, strings.Join(TrackerKinds, ", "))
 		}
 		if t.Name == "" || len(t.Name) > 256 || strings.Trim(t.Name, "*") == "" && s.Category == "necessary" {
 			return wrong("A tracker of %s needs a name of at most 256 bytes; * stands for any characters, and necessary services cannot claim everything.", s.Key)

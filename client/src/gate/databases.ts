@@ -1,17 +1,33 @@
-// Removes the databases and caches of refused services.
+// Removes the databases, caches and service workers of refused services.
 import type { Boot } from "../boot";
+import type { Kind } from "../config";
 
-/** Deletes every database and cache that only refused services declare. */
+/** Deletes every database, cache and service worker that only refused services declare. */
 export async function dropDatabases(b: Boot): Promise<void> {
-  const refused = (name: string) => b.$declared("indexed_db", name) === false;
-  const trackers = b.$config.$services.flatMap((service) => service.trackers);
-  const names = trackers.filter(([kind, name]) => kind === "indexed_db" && refused(name)).map(([, name]) => name);
-  if (!names.length) return;
-  try {
-    const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
-    for (const name of [...known, ...names]) if (refused(name)) indexedDB.deleteDatabase(name);
-    for (const name of await caches.keys()) if (refused(name)) void caches.delete(name);
-  } catch {
-    // The browser refuses databases here, or knows no caches outside secure contexts.
-  }
+  const refused = (kind: Kind, name: string) => b.$declared(kind, name) === false;
+  const names = (...kinds: Kind[]) =>
+    b.$config.$services.flatMap(({ trackers }) => trackers.filter(([kind, name]) => kinds.includes(kind) && refused(kind, name)).map(([, name]) => name));
+  const databases = names("indexed_db");
+  // The browser may refuse each of them here, or know no caches and workers outside secure contexts.
+  await Promise.allSettled([
+    (async () => {
+      if (!databases.length) return;
+      const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
+      for (const name of [...known, ...databases]) if (refused("indexed_db", name)) indexedDB.deleteDatabase(name);
+    })(),
+    (async () => {
+      // They share their names with databases.
+      if (!names("cache", "indexed_db").length) return;
+      for (const name of await caches.keys()) if (refused("indexed_db", name)) await caches.delete(name);
+    })(),
+    (async () => {
+      if (!names("service_worker").length) return;
+      // A worker goes by its script's address or by what it controls: whole, or without the page's own origin.
+      for (const worker of await navigator.serviceWorker.getRegistrations()) {
+        const { scriptURL = "" } = worker.active ?? worker.waiting ?? worker.installing ?? {};
+        const addresses = [scriptURL, worker.scope].flatMap((url) => [url, url.replace(location.origin, "")]);
+        if (addresses.some((name) => refused("service_worker", name))) await worker.unregister();
+      }
+    })(),
+  ]);
 }

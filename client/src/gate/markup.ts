@@ -1,85 +1,101 @@
 // Elements that wait for a choice: <script type="text/plain" data-assent="…">,
-// <iframe data-src="…" data-assent="…"> and their like.
+// <iframe data-src="…" data-assent="…">, <template data-assent="…"> and their like.
 import type { Boot } from "../boot";
 import { safely } from "../safely";
 import { trusted } from "../trusted";
-import { redirectWrites, writes } from "./write";
+import { redirectWrites } from "./write";
 
 const SELECTOR = "[data-assent]";
-/** Attributes that an element may keep back as data-…. */
-const HELD = ["src", "srcset", "href", "data", "poster"];
-
-/** Whether a new node is such an element, holds one, or ends the text of a script that is one. */
-function waits(node: Node): boolean {
-  const before = node.previousSibling;
-  return (
-    (node instanceof Element && (node.matches(SELECTOR) || node.querySelector(SELECTOR) !== null)) ||
-    (before instanceof HTMLScriptElement && before.matches(SELECTOR))
-  );
-}
+/** Attributes that an element may keep back as data-…; srcset before the src that it makes needless. */
+const HELD = ["srcset", "src", "href", "data", "poster"];
+/** Types that the browser runs, and fires a load event for. */
+const RUNS = /^(|module|\w+\/(x-)?(java|ecma)script)$/i;
 
 /** Returns what releases every element whose keys are all allowed; new elements are released by themselves. */
 export function markup(allowed: (key: string) => boolean, boot: Boot): () => void {
-  const done = new WeakSet<Element>();
-  /** Scripts run in the order in which they stand. */
-  let chain: Promise<void> = Promise.resolve();
+  /** Everything before has run; scripts run in the order in which they stand. */
+  let ran: Promise<unknown> = Promise.resolve();
+  /** The last inline script has run: files up to the next one are fetched side by side, and the browser keeps their order. */
+  let gate = ran;
 
   function release(): void {
+    const loading = document.readyState === "loading";
+    const late: HTMLScriptElement[] = [];
     for (const element of document.querySelectorAll<HTMLElement>(SELECTOR)) {
-      if (done.has(element)) continue;
-      const keys = (element.dataset["assent"] ?? "").split(/\s+/).filter(Boolean);
-      if (!keys.length || !keys.every(allowed)) continue;
+      if (!element.dataset["assent"]!.match(/\S+/g)?.every(allowed)) continue;
+      // The parser may still be reading what the last element holds.
+      const whole = !loading || element.nextSibling;
       if (element instanceof HTMLScriptElement) {
-        // The parser may still be reading the text of the last script.
-        if (document.readyState === "loading" && !element.nextSibling && !element.src && !element.dataset["src"]) return;
-        done.add(element);
-        run(element);
+        if ((element.defer || element.dataset["type"] === "module") && !element.hasAttribute("async")) {
+          // These run behind all others, when the page has been read.
+          if (!loading) late.push(element);
+        } else if (whole || source(element)) run(element);
+        else return;
+      } else if (element.matches("template,style[type]")) {
+        if (!whole) return;
+        unwrap(element);
+        return release();
       } else {
-        done.add(element);
         for (const name of HELD) {
           const value = element.getAttribute("data-" + name);
-          if (value !== null) element.setAttribute(name, value);
+          if (value === null) continue;
+          // Moved, so that a page which sets either again is not overruled.
+          element.removeAttribute("data-" + name);
+          element.setAttribute(name, value);
+          // A player does not notice that its source has changed.
+          if (element.matches("source")) (element.parentNode as Partial<HTMLMediaElement>).load?.();
         }
       }
     }
+    late.forEach(run);
+  }
+
+  function unwrap(element: HTMLElement): void {
+    const { content } = element as Partial<HTMLTemplateElement>;
+    const live = document.importNode(content ?? element, true);
+    if (!content) (live as HTMLElement).removeAttribute("type");
+    // Scripts in a template wait for their turn like those of the page.
+    for (const script of live.querySelectorAll("script:not([data-assent])")) {
+      script.setAttribute("data-type", script.getAttribute("type") ?? "");
+      script.setAttribute("type", "text/plain");
+      script.setAttribute("data-assent", element.dataset["assent"]!);
+    }
+    element.replaceWith(live);
   }
 
   function run(inert: HTMLScriptElement): void {
-    const live = document.createElement("script");
-    for (const { name, value } of inert.attributes) {
-      if (!/^(type|nonce|data-(assent|type|src))$/.test(name)) live.setAttribute(name, value);
-    }
-    const { type, src } = inert.dataset;
-    if (type) live.type = type;
+    inert.removeAttribute("data-assent");
+    // A copy keeps what the script says of integrity, origin, priority and nonce.
+    const live = inert.cloneNode() as HTMLScriptElement;
+    const { type = "" } = inert.dataset;
+    const src = source(inert);
+    live.type = type;
     if (src) live.src = trusted(boot, "createScriptURL", src);
-    live.nonce = inert.nonce || boot.$nonce;
-    live.text = trusted(boot, "createScript", inert.text);
+    else live.text = trusted(boot, "createScript", inert.text);
+    live.nonce ||= boot.$nonce;
     // A dynamic script is async unless told otherwise.
     live.async = inert.hasAttribute("async");
     redirectWrites(live, boot);
-    if (live.async || type === "module") {
-      inert.replaceWith(live);
-      return;
-    }
-    chain = chain.then(
-      () =>
-        new Promise<void>((next) => {
-          // Data blocks have no load event.
-          const loads = live.src && (!type || /script/i.test(type));
-          if (loads) live.onload = live.onerror = () => next();
-          inert.replaceWith(live);
-          if (loads) return;
-          writes(live);
-          next();
-        }),
-    );
+    const insert = () => inert.replaceWith(live);
+    if (live.async) return insert();
+    const loads = src && RUNS.test(type) && !live.noModule;
+    const turn = () =>
+      new Promise<unknown>((next) => {
+        live.addEventListener("load", next);
+        live.addEventListener("error", next);
+        insert();
+        // Neither event comes for what stands in the page, data, and what the page took away meanwhile.
+        if (!loads || !live.isConnected) next(0);
+      });
+    if (loads || type === "module") ran = Promise.all([ran, gate.then(turn)]);
+    else gate = ran = ran.then(turn);
   }
 
-  document.addEventListener("DOMContentLoaded", release);
-  safely(() =>
-    new MutationObserver((records) => {
-      if (records.some((record) => [...record.addedNodes].some(waits))) release();
-    }).observe(document, { childList: true, subtree: true }),
-  );
+  document.addEventListener("readystatechange", release);
+  safely(() => new MutationObserver(release).observe(document, { attributeFilter: HELD.map((name) => "data-" + name), childList: true, subtree: true }));
   return release;
+}
+
+function source(script: HTMLScriptElement): string {
+  return script.dataset["src"] ?? script.getAttribute("src") ?? "";
 }

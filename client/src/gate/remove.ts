@@ -9,15 +9,17 @@ import { quietly } from "../safely";
 /** What only refused services declare, and what removes each. */
 function* found(b: Boot): Generator<() => void> {
   const refused = (kind: Kind, name: string) => b.$declared(kind, name) === false;
-  for (const pair of jar()) {
-    const name = pair.split("=", 1)[0]!;
-    if (pair && refused("cookie", name)) yield () => expire(name);
-  }
+  for (const name of jarNames()) if (refused("cookie", name)) yield () => expire(name);
   for (const kind of ["local_storage", "session_storage"] as const) {
     // Where the browser refuses storage there is nothing.
     const area = quietly(() => (kind === "local_storage" ? localStorage : sessionStorage));
     for (const name of Object.keys(area ?? {})) if (refused(kind, name)) yield () => area!.removeItem(name);
   }
+}
+
+/** The names of the cookies that the page may read, each once. */
+export function jarNames(): Set<string> {
+  return new Set(jar().flatMap((pair) => pair.split("=", 1).filter(Boolean)));
 }
 
 /** Whether there is anything to remove. */
@@ -30,14 +32,18 @@ export function sweep(b: Boot): void {
   for (const remove of found(b)) remove();
 }
 
-/** A cookie is only removed by the domain, path and partition that it was set with, and a page cannot read those. */
+/**
+ * A cookie is only removed by the domain, path and partition that it was set with, and a page
+ * cannot read those: all are tried until none of the name is left. A name with __Host- or
+ * __Secure- asks for Secure, whatever is done to it.
+ */
 function expire(name: string): void {
-  const domains = ["", location.hostname, ...parents(location.hostname)];
-  const secure = location.protocol === "https:" ? ["; Secure", "; Secure; Partitioned"] : [""];
-  for (const domain of domains) {
+  const flags = isSecureContext ? ["; Secure", "; Secure; Partitioned"] : [""];
+  for (const domain of ["", location.hostname, ...parents(location.hostname)]) {
     for (const path of paths()) {
-      for (const flags of secure) {
-        document.cookie = `${name}=; Max-Age=0; Path=${path}${domain && "; Domain=" + domain}${flags}`;
+      for (const flag of flags) {
+        if (!jarNames().has(name)) return;
+        document.cookie = `${name}=; Max-Age=0; Path=${path}${domain && "; Domain=" + domain}${flag}`;
       }
     }
   }
@@ -45,11 +51,8 @@ function expire(name: string): void {
 
 /** "/", "/a", "/a/", "/a/b" … of the page's own path. */
 function paths(): string[] {
+  const { pathname: path } = location;
   const all = ["/"];
-  let path = "";
-  for (const part of location.pathname.split("/").filter(Boolean).slice(0, 8)) {
-    path += "/" + part;
-    all.push(path, path + "/");
-  }
-  return all;
+  for (let at = path.indexOf("/", 1); at > 0; at = path.indexOf("/", at + 1)) all.push(path.slice(0, at), path.slice(0, at + 1));
+  return [...all, path];
 }

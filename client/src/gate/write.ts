@@ -3,37 +3,37 @@
 import type { Stale } from "../boot";
 import { trusted } from "../trusted";
 
-// Made when they are needed: nothing that a page can break may run before the policy is in.
-// Keys are the released scripts, and null for their late callbacks.
-let buffers: Map<unknown, string> | undefined;
-let trust: Stale | undefined;
+// Made when it is needed: nothing that a page can break may run before the policy is in.
+/** What the released scripts have written, and the document for their late callbacks; weak, so that a script which the page drops is freed. */
+let buffers: WeakMap<Node, string> | undefined;
 
 /** Marks a script as released; the first one hooks document.write. */
 export function redirectWrites(script: HTMLScriptElement, boot: Stale): void {
-  trust = boot;
-  script.addEventListener("load", () => writes(script));
   if (buffers) return void buffers.set(script, "");
-  const all = (buffers = new Map<unknown, string>([[script, ""]]));
-  for (const name of ["write", "writeln"] as const) {
-    const native = document[name] as (this: Document, ...text: string[]) => void;
-    document[name] = function (...text: string[]) {
-      const script = document.currentScript;
-      const writer = all.has(script) ? script : null;
-      // The page's own scripts write as ever while the page is being read.
-      if (!writer && document.readyState === "loading") return native.apply(document, text);
-      if (!writer && !all.get(null)) queueMicrotask(() => writes(null));
-      all.set(writer, (all.get(writer) ?? "") + text.join("") + (name === "writeln" ? "\n" : ""));
-    };
-  }
-}
-
-/** Inserts what a script has written while it ran; null stands for its late callbacks. */
-export function writes(script: HTMLScriptElement | null): void {
-  const html = buffers?.get(script);
-  buffers?.set(script, "");
-  if (!html) return;
-  const body = document.body as HTMLElement | null;
-  const part = document.createRange().createContextualFragment(trusted(trust!, "createHTML", html));
-  if (script && body?.contains(script)) script.after(part);
-  else body?.append(part);
+  const all = (buffers = new WeakMap<Node, string>([[script, ""]]));
+  const hook = (name: "write" | "writeln" | "open", end: string) => {
+    const native = document[name] as (...args: unknown[]) => unknown;
+    document[name] = ((...args: unknown[]) => {
+      const { currentScript: script } = document;
+      const writer = script && all.has(script) ? script : document;
+      // The page's own scripts write as ever while the page is being read. With three arguments open() is window.open.
+      if ((writer === document && document.readyState === "loading") || (!end && args[2])) return native.apply(document, args);
+      // To open a page that has been read would blank it, too.
+      if (!end) return document;
+      const before = all.get(writer);
+      // When the script is through.
+      if (!before) queueMicrotask(() => insert(writer));
+      return void all.set(writer, (before ?? "") + args.join("") + end.slice(1));
+    }) as never;
+  };
+  const insert = (writer: Node) => {
+    const part = document.createRange().createContextualFragment(trusted(boot, "createHTML", all.get(writer)!));
+    all.set(writer, "");
+    const body = document.body as HTMLElement | null;
+    if (writer !== body && body?.contains(writer)) (writer as Element).after(part);
+    else body?.append(part);
+  };
+  hook("write", " ");
+  hook("writeln", " \n");
+  hook("open", "");
 }
