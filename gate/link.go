@@ -35,7 +35,7 @@ func filterLinks(headers []string, allows func(address string) bool) []string {
 
 func mayLink(entry string, allows func(string) bool) bool {
 	address, params, ok := strings.Cut(entry, ">")
-	if !ok || address[0] != '<' {
+	if !ok || !strings.HasPrefix(address, "<") {
 		return false
 	}
 	fields, ok := splitOutside(params, ';')

@@ -79,6 +79,7 @@ func (w *writer) open(h http.Header) {
 		}
 	}
 	if w.visit.method == http.MethodHead {
+		w.body = io.Discard // net/http would count what the handler wrote
 		return
 	}
 	if from != "" && w.visit.gzip {
