@@ -44,7 +44,12 @@ func (f Front) site() string { return "http://" + f.Listen }
 
 const caddyProxy = `	reverse_proxy %s {
 		# Answers to which a policy matters, and scripts that may become workers.
-		@pages header Content-Type text/html* application/xhtml+xml* image/svg+xml* text/xml* application/xml*
+		@pages {
+			header Content-Type text/html*
+			header Content-Type *+xml*
+			header Content-Type text/xml*
+			header Content-Type application/xml*
+		}
 		handle_response @pages {
 			@limited not expression ` + "`{assent_policy} == \"\"`" + `
 			header @limited {
@@ -62,27 +67,32 @@ const caddyProxy = `	reverse_proxy %s {
 				+Vary "Cookie, Sec-GPC, Sec-Fetch-Dest"
 				defer
 			}
-			copy_response_headers
 			copy_response
 		}
-		@scripts header Content-Type *javascript* *ecmascript*
+		@scripts {
+			header Content-Type *javascript*
+			header Content-Type *ecmascript*
+		}
 		handle_response @scripts {
-			@worker {
-				not expression ` + "`{assent_policy} == \"\"`" + `
-				expression ` + "`{http.request.header.Sec-Fetch-Dest} in [\"\", \"worker\", \"sharedworker\", \"serviceworker\"]`" + `
-			}
+			@worker expression ` + "`{http.request.header.Sec-Fetch-Dest} in [\"\", \"worker\", \"sharedworker\", \"serviceworker\"]`" + `
 			header @worker {
-				+Content-Security-Policy {assent_policy}
 				Cache-Control public private
 				+Cache-Control private
 				+Vary Cookie
+				defer
+			}
+			@limited {
+				not expression ` + "`{assent_policy} == \"\"`" + `
+				expression ` + "`{http.request.header.Sec-Fetch-Dest} in [\"\", \"worker\", \"sharedworker\", \"serviceworker\"]`" + `
+			}
+			header @limited {
+				+Content-Security-Policy {assent_policy}
 				defer
 			}
 			header {
 				+Vary Sec-Fetch-Dest
 				defer
 			}
-			copy_response_headers
 			copy_response
 		}
 	}

@@ -5,6 +5,8 @@ cd "$(dirname "$0")/.."
 
 packages=()
 command -v chromium >/dev/null || packages+=(chromium)
+command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages+=(nginx)
+command -v caddy >/dev/null || packages+=(caddy)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
 id postgres >/dev/null 2>&1 || packages+=(postgresql)
 
