@@ -157,8 +157,9 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
       return b.n?.$decider() ?? b.$app!;
     },
   };
-  // A gate in front of the site has sent the policy with the page.
-  if (gate === undefined) b.$enforce();
+  // A gate in front of the site has sent the policy with the page, and says for which
+  // choice: a page out of some cache may have the policy of another one.
+  if (stored === undefined || gate !== (choice ? choice.recordId.slice(-8) : verdict === "signal" ? verdict : "")) b.$enforce();
   else if (!undeclared(config, b.s)) b.$limit = b.s;
   b.$tidy = safely(() => parts.$hook?.((kind, name) => mayStore(config, b.s, name, b.$declared(kind, name), storage !== "allow")));
   return b;

@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"assent/internal/choice"
-	"assent/internal/fault"
 	"assent/internal/site"
 )
 
@@ -27,7 +26,7 @@ const gateFile = "gate.json"
 // gate serves GET /b/{site}/gate.json, which gates ask for every few seconds.
 func (p *public) gate(w http.ResponseWriter, r *http.Request) (int, error) {
 	live := p.Cache.Site(r.PathValue("site"))
-	if live == nil {
+	if live == nil || live.Bundle == nil {
 		return 0, errUnknownSite
 	}
 	m, err := p.manifestOf(r.Context(), live)
@@ -62,10 +61,7 @@ func (p *public) manifestOf(ctx context.Context, live *site.Live) (*manifest, er
 	}
 	n := *v.Notice
 	n.Domains = live.Domains
-	boot, err := p.boot(&n, live.Version, address)
-	if err != nil {
-		return nil, fault.Wrap(fault.Internal, err, "The boot of this site cannot be made.")
-	}
+	boot := strings.TrimSpace(string(live.Bundle.Boot(address)))
 	body, err := json.Marshal(manifestFor(&n, live.Version, address, boot))
 	if err != nil {
 		return nil, err
@@ -76,16 +72,6 @@ func (p *public) manifestOf(ctx context.Context, live *site.Live) (*manifest, er
 	p.manifests[live.Key] = m
 	p.mu.Unlock()
 	return m, nil
-}
-
-// boot is the inline script that gates put into pages; without one they inject
-// the blocking form of the tag.
-func (p *public) boot(n *site.Notice, version, publicURL string) (string, error) {
-	if p.Boot == nil {
-		return "", nil
-	}
-	text, err := p.Boot(n, version, publicURL)
-	return strings.TrimSpace(string(text)), err
 }
 
 func manifestFor(n *site.Notice, version, publicURL, boot string) *choice.Manifest {

@@ -30,8 +30,6 @@ type Deps struct {
 	Countries *regime.Countries
 	Ready     func(context.Context) error // whether the database answers
 	PublicURL func() string               // scheme and host, no closing slash
-	// Boot makes the inline script that gates inject; nil: they inject the tag.
-	Boot func(n *site.Notice, version, publicURL string) ([]byte, error)
 
 	// TrustProxies are the networks whose X-Forwarded-For is believed.
 	TrustProxies []netip.Prefix
