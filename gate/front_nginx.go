@@ -45,7 +45,7 @@ map $http_cookie $assent_choice {
 		fmt.Fprintf(&entries, "\t\"yes:%s\" %s;\n", p[0], nginxLong(&b, fmt.Sprintf("$assent_text_%d_", i), p[1]))
 	}
 	fmt.Fprintf(&b, "map \"$assent_shows:$assent_state\" $assent_policy {\n\tvolatile;\n\tdefault \"\";\n%s}\n", entries.String())
-	fmt.Fprintf(&b, nginxServer, nginxElement(&b, m), f.Listen, f.Upstream)
+	fmt.Fprintf(&b, nginxServer, nginxElement(&b, m), strings.TrimPrefix(f.Listen, ":"), f.Upstream)
 	return b.String()
 }
 

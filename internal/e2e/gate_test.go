@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +18,9 @@ import (
 
 	"assent/gate"
 	"assent/internal/browsertest"
+	"assent/internal/choice"
+
+	"github.com/google/uuid"
 )
 
 // The promise of the gate: no foreign request leaves before a choice, none after
@@ -84,6 +89,46 @@ func nothingLeaves(t *testing.T, w *world, p *vectorPage) {
 	silent(p.view(t, accepting, "/next"), "after withdrawing")
 	w.receipts(t, accepting, "accept_all accepted_all", "withdraw accepted_necessary")
 	t.Logf("%d vectors: %d foreign requests before a choice, %d after accepting; own workers: %v", len(vectors), total(before.sent), total(after.sent), workers)
+}
+
+// A cache hands out a page that the gate made for somebody who accepted: no
+// policy comes with it, and the boot notices.
+func TestAPageForAnotherChoice(t *testing.T) {
+	p := newVectorPage(t)
+	w := newWorld(t, vectorService(p.b.port))
+	website := p.url
+	var manifest choice.Manifest
+	if err := json.Unmarshal(w.download(t, "/b/"+w.key+"/gate.json"), &manifest); err != nil {
+		t.Fatal(err)
+	}
+	all := manifest.Uniform(true)
+	cookie := choice.Cookie{ConsentID: uuid.New(), RecordID: uuid.New(), Scope: manifest.Scope, Time: time.Now(), Action: "accept_all", Categories: all.Categories}
+	r, err := http.NewRequest("GET", behindGate(t, w, website)+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Cookie", "assent_"+w.key+"="+cookie.String())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	page, err := io.ReadAll(res.Body)
+	if err != nil || res.Header.Get("Content-Security-Policy") != "" || !strings.Contains(string(page), "data-assent-gate=") {
+		t.Fatalf("%v, %v", err, res.Header)
+	}
+	cache := httptest.NewServer(text("text/html; charset=utf-8", string(page)))
+	t.Cleanup(cache.Close)
+	p.url = strings.Replace(cache.URL, "127.0.0.1", "localhost", 1)
+	o := p.view(t, newVisitor(t), "/")
+	if len(o.ran) != 0 {
+		t.Errorf("foreign code ran: %v", o.ran)
+	}
+	for name := range o.sent {
+		if !mayScan(name) {
+			t.Errorf("%s sent a request", name)
+		}
+	}
 }
 
 func behindGate(t *testing.T, w *world, website string) string {
