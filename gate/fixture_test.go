@@ -2,7 +2,6 @@ package gate
 
 import (
 	"bufio"
-	"bytes"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -51,7 +50,6 @@ type stand struct {
 	said   atomic.Pointer[choice.Manifest] // nil: the consent server fails
 	gate   *Gate
 	server *httptest.Server
-	log    bytes.Buffer // read only after close
 }
 
 func newStand(t *testing.T, h http.HandlerFunc, change ...func(*Config, *choice.Manifest)) *stand {
@@ -98,7 +96,6 @@ type answer struct {
 	status int
 	header http.Header
 	body   string
-	early  []http.Header
 }
 
 // policy is the last Content-Security-Policy, which is the gate's.

@@ -151,7 +151,7 @@ func TestNothingIsKnown(t *testing.T) {
 	away := func(c *Config, m *choice.Manifest) { withFile(c, m); m.Schema = 2 } // an answer that cannot be used
 	s := newStand(t, sends("text/html", simple), away)
 	a := s.page("Cookie", "assent_shop="+choose(true, true, yesterday))
-	want := "default-src 'self' 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval' data: blob: " + s.gate.origin + " http://www.shop.example ws://www.shop.example"
+	want := "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + s.gate.origin + " http://www.shop.example ws://www.shop.example"
 	if a.policy() != want || a.body != simple || a.header.Get("Cache-Control") != "private" {
 		t.Errorf("policy %q, body %q, %v", a.policy(), a.body, a.header)
 	}

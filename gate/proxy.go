@@ -11,6 +11,7 @@ import (
 	"net/http/httputil"
 	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -73,12 +74,15 @@ func withoutAddress(err error) error {
 	return err
 }
 
-// proxyLog passes on what the proxy says about itself, first line only.
+// proxyLog passes on what the proxy says about itself, first line only and
+// without addresses.
 type proxyLog struct{ logger *slog.Logger }
+
+var addresses = regexp.MustCompile(`\[[0-9A-Fa-f:.%a-z]+\](:\d+)?|\d{1,3}(\.\d{1,3}){3}(:\d+)?|[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]+`)
 
 func (l proxyLog) Write(line []byte) (int, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(line)), "\n")
-	l.logger.Warn("proxy", "message", first)
+	l.logger.Warn("proxy", "message", addresses.ReplaceAllString(first, "-"))
 	return len(line), nil
 }
 

@@ -413,3 +413,51 @@ type counting struct {
 
 func (c *counting) Write(p []byte) (int, error) { return c.hash.Write(p) }
 func (c *counting) WriteHeader(int)             {}
+
+// BenchmarkPage is a page of 50 KB, without and with the gate, and compressed.
+func BenchmarkPage(b *testing.B) {
+	page := []byte(simple + strings.Repeat("<p>some text of a page, again and again</p>", 1200))
+	var zipped bytes.Buffer
+	z := gzip.NewWriter(&zipped)
+	z.Write(page)
+	z.Close()
+	m := manifest()
+	g := &Gate{config: Config{Now: func() time.Time { return clock }}, cookie: choice.CookieName("shop"), news: &news{}}
+	g.news.current.Store(&m)
+	for _, c := range []struct {
+		name, coding string
+		gated        bool
+	}{{"bare", "", false}, {"gate", "", true}, {"gate, gzip", "gzip", true}} {
+		b.Run(c.name, func(b *testing.B) {
+			var h http.Handler = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "text/html")
+				body := page
+				if c.coding != "" {
+					w.Header().Set("Content-Encoding", c.coding)
+					body = zipped.Bytes()
+				}
+				w.Write(body)
+			})
+			if c.gated {
+				h = g.Wrap(h)
+			}
+			r := httptest.NewRequest("GET", "http://www.shop.example/", nil)
+			r.Header.Set("Accept-Encoding", "gzip")
+			r.Header.Set("Sec-Fetch-Dest", "document")
+			r.Header.Set("Cookie", "assent_shop="+choose(false, true, yesterday))
+			w := &counting{ResponseRecorder: httptest.NewRecorder(), hash: nothing{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				clear(w.Header())
+				h.ServeHTTP(w, r)
+			}
+		})
+	}
+}
+
+// nothing is a client that keeps nothing.
+type nothing struct{}
+
+func (nothing) Write(p []byte) (int, error) { return len(p), nil }
+func (nothing) Sum([]byte) []byte           { return nil }
+func (nothing) Reset()                      {}

@@ -185,6 +185,13 @@ func TestPolicyVectors(t *testing.T) {
 	if got := m.Policy(nil, ""); !strings.HasSuffix(got, " data: blob: "+v.Consent) {
 		t.Errorf("when nothing is known: %q", got)
 	}
+	// The script never writes a choice without every category, and no key of its own making.
+	m.Undeclared = "with_all"
+	for _, s := range []Selection{{Categories: map[string]bool{"advertising": true}}, {Categories: map[string]bool{"other": true}, Services: map[string]bool{"any": true}}, {}} {
+		if m.Policy(&s, v.Page) == "" {
+			t.Errorf("%v lifts the policy", s)
+		}
+	}
 	m.Enforce = false
 	if got := m.Policy(&Selection{}, v.Page); got != "" {
 		t.Errorf("a site without a policy gets %q", got)
@@ -202,23 +209,24 @@ func TestPresets(t *testing.T) {
 }
 
 func goodManifest() Manifest {
-	return Manifest{Schema: 1, Site: "shop", Scope: "5f2c1d7e9a0b4c3d", ChoiceDays: 180, Regime: "opt-in", Enforce: true, Undeclared: "block",
+	return Manifest{Schema: 1, Site: "shop", Version: strings.Repeat("0", 64), Scope: "5f2c1d7e9a0b4c3d", ChoiceDays: 180, Regime: "opt-in", Enforce: true, Undeclared: "block",
 		Origin: "https://consent.example", Domains: []string{"shop.example"}, Categories: []string{"necessary", "analytics"},
 		Services: []Service{{"count", "analytics", []string{"*.count.example:8443"}}}, Boot: "void 0"}
 }
 
 func TestReadManifestRefuses(t *testing.T) {
 	for name, change := range map[string]func(*Manifest){
-		"another schema":          func(m *Manifest) { m.Schema = 2 },
-		"a site key with a quote": func(m *Manifest) { m.Site = `a"b` },
-		"a host with a semicolon": func(m *Manifest) { m.Services[0].Hosts[0] = "a; script-src *" },
-		"a domain with a newline": func(m *Manifest) { m.Domains[0] = "a\r\nSet-Cookie: x" },
-		"an origin with a path":   func(m *Manifest) { m.Origin = "https://consent.example/x" },
-		"an origin of a script":   func(m *Manifest) { m.Origin = "javascript:alert(1)" },
-		"a boot that ends itself": func(m *Manifest) { m.Boot = "'</SCRIPT >'" },
-		"an unknown regime":       func(m *Manifest) { m.Regime = "" },
-		"no scope":                func(m *Manifest) { m.Scope = "" },
-		"no days":                 func(m *Manifest) { m.ChoiceDays = 0 },
+		"another schema":           func(m *Manifest) { m.Schema = 2 },
+		"a site key with a quote":  func(m *Manifest) { m.Site = `a"b` },
+		"a host with a semicolon":  func(m *Manifest) { m.Services[0].Hosts[0] = "a; script-src *" },
+		"a domain with a newline":  func(m *Manifest) { m.Domains[0] = "a\r\nSet-Cookie: x" },
+		"an origin with a path":    func(m *Manifest) { m.Origin = "https://consent.example/x" },
+		"an origin of a script":    func(m *Manifest) { m.Origin = "javascript:alert(1)" },
+		"a boot that ends itself":  func(m *Manifest) { m.Boot = "'</SCRIPT >'" },
+		"an unknown regime":        func(m *Manifest) { m.Regime = "" },
+		"a version with a newline": func(m *Manifest) { m.Version = strings.Repeat("0", 63) + "\n" },
+		"no scope":                 func(m *Manifest) { m.Scope = "" },
+		"no days":                  func(m *Manifest) { m.ChoiceDays = 0 },
 	} {
 		m := goodManifest()
 		data, _ := json.Marshal(m)

@@ -50,6 +50,7 @@ const maxBoot = 64 << 10
 var (
 	hostForm  = regexp.MustCompile(`^(\*\.)?[a-z0-9_.-]+(:([0-9]{1,5}|\*))?$|^\[[0-9a-f:.]+\](:[0-9]{1,5})?$`)
 	keyForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	hashForm  = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	scopeForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
 	bootTrap  = regexp.MustCompile(`(?i)</script|<script|<!--`)
 )
@@ -85,6 +86,8 @@ func (m *Manifest) check() error {
 		return fault.New(fault.Invalid, "The gate's manifest has schema %d and this gate reads 1. Use the same release for server and gate.", m.Schema)
 	case !keyForm.MatchString(m.Site):
 		return fault.New(fault.Invalid, "The gate's manifest names the site %q, which is no site key.", m.Site)
+	case !hashForm.MatchString(m.Version):
+		return fault.New(fault.Invalid, "The gate's manifest names the notice version %q, which is no SHA-256.", m.Version)
 	case !scopeForm.MatchString(m.Scope) || m.ChoiceDays < 1 || m.ChoiceDays > 3650:
 		return fault.New(fault.Invalid, "The gate's manifest has the scope %q and %d days.", m.Scope, m.ChoiceDays)
 	case m.Regime != "opt-in" && m.Regime != "opt-out" && m.Regime != "notice-only":

@@ -91,6 +91,37 @@ func nothingLeaves(t *testing.T, w *world, p *vectorPage) {
 	t.Logf("%d vectors: %d foreign requests before a choice, %d after accepting; own workers: %v", len(vectors), total(before.sent), total(after.sent), workers)
 }
 
+// Under the strictest policies of a website's own, the boot runs, asks, and sends.
+func TestTheBootRunsUnderTheWebsitesPolicy(t *testing.T) {
+	w := newWorld(t, vectorService("80"))
+	policies := []string{
+		"script-src 'nonce-abc' 'strict-dynamic' 'unsafe-inline' https:; object-src 'none'; base-uri 'none'",
+		"script-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'strict-dynamic'",
+		"default-src 'self'; require-trusted-types-for 'script'; trusted-types dompurify",
+		"script-src 'self'; script-src-elem 'none'",
+		"default-src 'none'; style-src 'none'",
+	}
+	website := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		var i int
+		if _, err := fmt.Sscanf(r.URL.Path, "/%d", &i); err != nil {
+			http.NotFound(rw, r)
+			return
+		}
+		rw.Header().Set("Content-Security-Policy", policies[i])
+		text("text/html; charset=utf-8", "<!doctype html><html lang=en><head><title>Page</title></head><body><h1>Page</h1></body></html>")(rw, r)
+	}))
+	t.Cleanup(website.Close)
+	url := behindGate(t, w, website.URL)
+	v := newVisitor(t)
+	for i, policy := range policies {
+		browsertest.Open(t, v.ctx, fmt.Sprint(url, "/", i))
+		t.Log(policy)
+		browsertest.Wait(t, v.ctx, layer(refuseAll))
+	}
+	w.press(t, v, refuseAll, "accepted_necessary")
+	w.receipts(t, v, "accept_necessary accepted_necessary")
+}
+
 // A cache hands out a page that the gate made for somebody who accepted: no
 // policy comes with it, and the boot notices.
 func TestAPageForAnotherChoice(t *testing.T) {
