@@ -166,8 +166,9 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
       return b.n?.$decider() ?? b.$app!;
     },
   };
-  // A gate in front of the site has sent the policy with the page.
-  if (gate === undefined) b.$enforce();
+  // A gate in front of the site has sent the policy with the page, and says for which
+  // choice: a page out of some cache may have the policy of another one.
+  if (stored === undefined || gate !== (choice ? choice.recordId.slice(-8) : verdict === "signal" ? verdict : "")) b.$enforce();
   else if (!undeclared(config, b.s)) b.$limit = b.s;
   addEventListener("securitypolicyviolation", (event) => b.$wanted.push(event));
   const strict = !config.$undeclared_storage && storage !== "allow";

@@ -50,7 +50,7 @@ function scroll(): void {
   quietly(() => {
     const key = SCROLL + location.pathname;
     const top = sessionStorage[key] as string;
-    if (top) scrollTo({ top: +top, behavior: "instant" });
+    if (top) scrollTo(0, +top);
     delete sessionStorage[key];
   });
 }

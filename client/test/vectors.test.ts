@@ -120,9 +120,9 @@ describe("the policy", () => {
     notice: Part;
     page: string;
     consent: string;
-    cases: { name: string; undeclared: Config["$undeclared"]; categories: Flags; services: Flags; policy: string }[];
+    cases: { name: string; undeclared: Config["$undeclared"]; page?: string; categories: Flags; services: Flags; policy: string }[];
   }>("policy");
   for (const row of v.cases) {
-    test(row.name, () => assert.equal(policy(config({ ...v.notice, undeclared: row.undeclared }), row, v.page, v.consent), row.policy));
+    test(row.name, () => assert.equal(policy(config({ ...v.notice, undeclared: row.undeclared }), row, row.page ?? v.page, v.consent), row.policy));
   }
 });

@@ -49,6 +49,7 @@ func commands() []command {
 		{"demo", "", "sample shop, third-party trackers and console on loopback, data in a temporary folder", runDemo},
 		{"serve", "", "the server: visitors, console, register", runServe},
 		{"site", "add | list | show KEY | publish KEY", "sites, their domains and notice versions", runSite},
+		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
 		{"verify", "RECEIPT", "check a receipt offline; - reads standard input", runVerify},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"export", "", "a site's register to standard output", runExport},

@@ -24,7 +24,8 @@ var shellBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```")
 // TestCommandsInDocs runs every line of every ```sh block, document by document,
 // in a folder that holds what the text assumes: a register with ten records in
 // ./assent-data, its site key in $SITE, and receipt.json. A line that starts a
-// server runs in the background until the document ends; port 8080 is replaced.
+// server or a gate runs in the background until the document ends; their ports,
+// 8080 and 8081, are replaced.
 func TestCommandsInDocs(t *testing.T) {
 	documents, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -42,11 +43,15 @@ func TestCommandsInDocs(t *testing.T) {
 		}
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			dir, env := readersFolder(t)
-			port := unusedPort(t)
+			port, gate := unusedPort(t), unusedPort(t)
 			for _, block := range blocks {
 				for line := range strings.Lines(block[1]) {
-					line = strings.ReplaceAll(strings.TrimSpace(line), ":8080", ":"+port)
-					runLine(t, dir, env, line, port)
+					line = strings.NewReplacer(":8080", ":"+port, ":8081", ":"+gate).Replace(strings.TrimSpace(line))
+					at := port
+					if strings.HasPrefix(line, "assent gate") {
+						at = gate
+					}
+					runLine(t, dir, env, line, at)
 					ran++
 				}
 			}
@@ -83,7 +88,8 @@ func readersFolder(t *testing.T) (dir string, env []string) {
 
 func runLine(t *testing.T, dir string, env []string, line, port string) {
 	t.Helper()
-	server := strings.HasPrefix(line, "assent serve")
+	gate := strings.HasPrefix(line, "assent gate") && strings.HasSuffix(line, " &")
+	server := gate || strings.HasPrefix(line, "assent serve")
 	if server {
 		line = "exec " + strings.TrimSuffix(line, " &")
 	}
@@ -104,7 +110,7 @@ func runLine(t *testing.T, dir string, env []string, line, port string) {
 		res, err := http.Get(fmt.Sprintf("http://127.0.0.1:%s/readyz", port))
 		if err == nil {
 			res.Body.Close()
-			if res.StatusCode == http.StatusOK {
+			if gate || res.StatusCode == http.StatusOK { // the gate's website is not there
 				return
 			}
 		}

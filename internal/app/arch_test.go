@@ -13,14 +13,15 @@ import (
 // fault and i18n, which everything above them may use. A room that is not here
 // fails the test: say where a new one stands before you build it.
 var arrows = map[string][]string{
-	"cmd/assent":           {"internal/app", "internal/demo", "internal/site", "internal/register", "internal/account"},
+	"cmd/assent":           {"internal/app", "internal/demo", "internal/site", "internal/register", "internal/account", "gate"},
 	"internal/app":         {"internal/public", "internal/admin", "internal/web", "internal/consent", "internal/site", "internal/banner", "internal/register", "internal/regime", "internal/account", "internal/stats"},
-	"internal/public":      {"internal/web", "internal/consent", "internal/site", "internal/register", "internal/regime", "internal/stats"},
+	"internal/public":      {"internal/web", "internal/choice", "internal/consent", "internal/site", "internal/register", "internal/regime", "internal/stats"},
 	"internal/admin":       {"internal/web", "internal/site", "internal/register", "internal/account", "internal/consent", "internal/stats"},
 	"internal/web":         {},
 	"internal/demo":        {"internal/site"},
 	"internal/banner":      {"client", "internal/site"},
 	"internal/consent":     {"internal/site"},
+	"internal/choice":      {},
 	"internal/register":    {},
 	"internal/regime":      {},
 	"internal/regime/gen":  {"internal/regime"},
@@ -35,6 +36,7 @@ var arrows = map[string][]string{
 	"internal/bench":       {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":               {},
 	"receipt":              {},
+	"gate":                 {"internal/choice"},
 }
 
 // ground are the rooms at the bottom: open to all but each other and receipt.
@@ -88,7 +90,7 @@ func TestRoomsKeepToTheirTrade(t *testing.T) {
 		"internal/public": {"database/sql"}, "internal/admin": {"database/sql"}, "internal/web": {"database/sql"},
 		"internal/consent": {"net/http", "database/sql"}, "internal/site": {"net/http"}, "internal/register": {"net/http"},
 		"internal/regime": {"net/http", "database/sql"}, "internal/account": {"net/http"}, "internal/stats": {"net/http"}, "internal/banner": {"net/http", "database/sql"},
-		"receipt": {"net/http", "database/sql"},
+		"receipt": {"net/http", "database/sql"}, "internal/choice": {"net/http", "database/sql"}, "gate": {"database/sql"},
 	}
 	for room, list := range forbidden {
 		out, err := exec.Command("go", "list", "-f", `{{join .Imports "\n"}}`, "assent/"+room).Output()
@@ -98,6 +100,23 @@ func TestRoomsKeepToTheirTrade(t *testing.T) {
 		for imported := range strings.Lines(string(out)) {
 			if slices.Contains(list, strings.TrimSpace(imported)) {
 				t.Errorf("%s imports %s", room, strings.TrimSpace(imported))
+			}
+		}
+	}
+}
+
+// The gate is middleware in somebody else's program: no database driver, whose
+// registration may clash with theirs, comes with it.
+func TestTheGateIsLight(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "assent/gate").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for imported := range strings.Lines(string(out)) {
+		imported = strings.TrimSpace(imported)
+		for _, heavy := range []string{"assent/internal/db", "modernc.org/", "github.com/jackc/", "github.com/evanw/", "golang.org/x/net/html"} {
+			if strings.HasPrefix(imported, heavy) {
+				t.Errorf("gate depends on %s", imported)
 			}
 		}
 	}

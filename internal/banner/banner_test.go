@@ -195,3 +195,13 @@ func TestTextsThatLookLikeNamesStayAsTheyAre(t *testing.T) {
 		}
 	}
 }
+
+// Scripts that are loaded one by one call the same thing by the same name.
+func TestPartsShareShortNames(t *testing.T) {
+	short := names()
+	for _, name := range []string{"$app", "$need", "$parts", "$limit"} {
+		if short[name] == nil {
+			t.Errorf("%s has no short name that every part knows", name)
+		}
+	}
+}

@@ -261,24 +261,31 @@ func declares(n *site.Notice, kinds ...string) bool {
 // loaded one by one call the same thing by the same name.
 func names() map[string]any { return maps.Clone(shortNames()) }
 
+// shortNames gives the shortest names to what every page has: the boot first.
 var shortNames = sync.OnceValue(func() map[string]any {
+	all := everyProgram()
+	return keepNames(keepNames(map[string]any{}, all[1:3]), all)
+})
+
+// keepNames compiles the programs for the names that the compiler gives, on top of known ones.
+func keepNames(known map[string]any, programs []program) map[string]any {
 	n := site.DefaultNotice("site", "name")
 	n.Services = []site.Service{{Key: "a", Category: "analytics", Embed: true}}
 	var entry strings.Builder
 	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)), "placeholders.ts": module(placeholdersOf(n, n.Languages)),
 		"question.ts": module(questionOf(n, n.Languages)), "details.ts": module(detailsOf(n, n.Languages))}
-	for i, p := range everyProgram() {
+	for i, p := range programs {
 		name := fmt.Sprintf("program%d.ts", i)
 		generated[name] = p.text()
 		fmt.Fprintf(&entry, "import \"./%s\";\n", strings.TrimSuffix(name, ".ts"))
 	}
 	generated["entry.ts"] = entry.String()
 	o := options()
-	o.MangleCache = map[string]any{} // without one the compiler keeps no names
+	o.MangleCache = known // without one the compiler keeps no names
 	o.Plugins = []api.Plugin{sources(generated)}
 	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		panic("banner: " + result.Errors[0].Text) // the files are in the binary
 	}
 	return result.MangleCache
-})
+}

@@ -2,10 +2,8 @@ package consent
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
-	"reflect"
 	"testing"
 
 	"assent/internal/site"
@@ -21,74 +19,6 @@ func vectors(t testing.TB, name string, into any) {
 	if err := json.Unmarshal(text, into); err != nil {
 		t.Fatal(err)
 	}
-}
-
-type cookieVectors struct {
-	Valid []struct {
-		Name, Text string
-		Choice     struct {
-			ConsentID  string `json:"consent_id"`
-			RecordID   string `json:"record_id"`
-			Scope      string
-			Time       int64
-			Action     string
-			Categories map[string]bool
-			Services   map[string]bool
-		}
-	}
-	Invalid []struct{ Name, Text string }
-}
-
-func TestCookieVectors(t *testing.T) {
-	var v cookieVectors
-	vectors(t, "cookie.json", &v)
-	if len(v.Valid) < 5 || len(v.Invalid) < 5 {
-		t.Fatalf("%d valid and %d invalid vectors", len(v.Valid), len(v.Invalid))
-	}
-	for _, row := range v.Valid {
-		c, ok := ReadCookie(row.Text)
-		if !ok {
-			t.Errorf("%s: refused %q", row.Name, row.Text)
-			continue
-		}
-		want := row.Choice
-		if c.ConsentID.String() != want.ConsentID || c.RecordID.String() != want.RecordID || c.Scope != want.Scope || c.Time.UnixMilli() != want.Time ||
-			c.Action != want.Action || !maps.Equal(c.Categories, want.Categories) || !maps.Equal(c.Services, want.Services) {
-			t.Errorf("%s: %+v, want %+v", row.Name, c, want)
-		}
-		if c.String() != row.Text {
-			t.Errorf("%s: written again as %q, want %q", row.Name, c, row.Text)
-		}
-	}
-	for _, row := range v.Invalid {
-		if c, ok := ReadCookie(row.Text); ok {
-			t.Errorf("%s: %q was taken as %+v", row.Name, row.Text, c)
-		}
-	}
-}
-
-// FuzzReadCookie: whatever is taken has one spelling.
-func FuzzReadCookie(f *testing.F) {
-	var v cookieVectors
-	vectors(f, "cookie.json", &v)
-	for _, row := range v.Valid {
-		f.Add(row.Text)
-	}
-	for _, row := range v.Invalid {
-		f.Add(row.Text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		c, ok := ReadCookie(text)
-		if !ok {
-			return
-		}
-		if c.String() != text {
-			t.Fatalf("%q is written again as %q", text, c)
-		}
-		if again, ok := ReadCookie(c.String()); !ok || !reflect.DeepEqual(again, c) {
-			t.Fatalf("%q reads as %+v, then as %+v", text, c, again)
-		}
-	})
 }
 
 func TestStatusVectors(t *testing.T) {

@@ -57,8 +57,9 @@ type public struct {
 	buffers         sync.Pool    // *[]byte, for bodies and answers
 	waiting         atomic.Int64 // decisions that wait for the register
 
-	mu      sync.RWMutex
-	scripts map[string]*script // by site key, and site key/part
+	mu        sync.RWMutex
+	scripts   map[string]*script   // by site key, and site key/part
+	manifests map[string]*manifest // by site key
 }
 
 // handler answers a request and returns the status that it wrote, or an error
@@ -75,6 +76,7 @@ func New(d Deps) http.Handler {
 		byNetwork:       web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
 		eventsByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
 		scripts:         map[string]*script{},
+		manifests:       map[string]*manifest{},
 		buffers:         sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}
 	p.meters = newMeters(func() float64 { return float64(p.waiting.Load()) })

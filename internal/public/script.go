@@ -75,6 +75,9 @@ func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
 // the answer, which takes the boot's place. GET /b/{site}/boot.js is the boot itself,
 // for those who build pages.
 func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
+	if r.PathValue("file") == gateFile {
+		return p.gate(w, r)
+	}
 	key := r.PathValue("site")
 	name, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
 	live := p.Cache.Site(key)

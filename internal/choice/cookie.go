@@ -1,4 +1,8 @@
-package consent
+// Package choice is what a stored choice means: how it is written in the cookie,
+// whether it is in force, and which Content-Security-Policy it asks for. It is the
+// Go twin of the pure rules of client/src, driven by the same vectors, and imports
+// nothing that a middleware in somebody else's program would not want.
+package choice
 
 import (
 	"encoding/hex"
@@ -37,6 +41,15 @@ const (
 	maxCookieKey  = 63
 )
 
+// Actions by which a choice came about.
+const (
+	acceptAll       = "accept_all"
+	acceptNecessary = "accept_necessary"
+	save            = "save"
+	withdraw        = "withdraw"
+	signal          = "signal"
+)
+
 // CookieName is the name of a site's cookie.
 func CookieName(site string) string { return "assent_" + site }
 
@@ -61,7 +74,7 @@ func ReadCookie(text string) (*Cookie, bool) {
 		return nil, false
 	}
 	switch c.Action {
-	case AcceptAll, AcceptNecessary, Save, Withdraw, Signal:
+	case acceptAll, acceptNecessary, save, withdraw, signal:
 		return c, true
 	}
 	return nil, false
@@ -82,7 +95,7 @@ func bareUUID(s string) (id uuid.UUID, ok bool) {
 }
 
 func cookieTime(s string) (time.Time, bool) {
-	if s == "" || len(s) > 10 || s[0] == '0' || !all(s, func(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' }) {
+	if s == "" || len(s) > 10 || s[0] == '0' || !all(s, isWord) {
 		return time.Time{}, false
 	}
 	ms, err := strconv.ParseInt(s, 36, 64)
@@ -102,7 +115,7 @@ func cookieList(s string) (map[string]bool, bool) {
 		if key == "" || len(key) > maxCookieKey || key[0] == '-' || key <= last {
 			return nil, false
 		}
-		if !all(key, func(c byte) bool { return isKey(c) && c != '_' }) {
+		if !all(key, func(c byte) bool { return isWord(c) || c == '-' }) {
 			return nil, false
 		}
 		list[key], last = !refused, key
@@ -132,3 +145,7 @@ func all(s string, allowed func(byte) bool) bool {
 	}
 	return true
 }
+
+func isHex(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' }
+
+func isWord(c byte) bool { return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' }

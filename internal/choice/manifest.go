@@ -1,0 +1,132 @@
+package choice
+
+import (
+	"encoding/json"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"assent/internal/fault"
+)
+
+// Manifest is what a gate has to know of a site's published notice; the consent
+// server answers with it at /b/{site}/gate.json.
+type Manifest struct {
+	Schema     int    `json:"schema"` // 1
+	Site       string `json:"site"`
+	Version    string `json:"version"`     // SHA-256 of the notice version, hex
+	Scope      string `json:"scope"`       // what a choice is about, 16 hex digits
+	ChoiceDays int    `json:"choice_days"` // how long a choice holds
+	Regime     string `json:"regime"`      // opt-in, opt-out or notice-only
+	HonourGPC  bool   `json:"honour_gpc"`  // Sec-GPC: 1 counts as a refusal
+	// Enforce is false where the site does without a policy: then the boot is
+	// injected and no header is sent.
+	Enforce    bool      `json:"enforce"`
+	Undeclared string    `json:"undeclared"` // block, with_all or report
+	Origin     string    `json:"origin"`     // where visitors reach the consent server: scheme and host
+	Domains    []string  `json:"domains"`
+	Categories []string  `json:"categories"` // necessary first
+	Services   []Service `json:"services"`
+	// Boot is JavaScript to stand inline in the page, or "" while Tag's script does
+	// its work.
+	Boot string `json:"boot"`
+	Tag  string `json:"tag"` // the element to paste by hand
+}
+
+// Service is a service as far as a policy needs it.
+type Service struct {
+	Key      string   `json:"key"`
+	Category string   `json:"category"`
+	Hosts    []string `json:"hosts"`
+}
+
+// MaxManifest is the size of a manifest in bytes that is still read.
+const MaxManifest = 2 << 20
+
+// maxBoot bounds what every page carries, in bytes.
+const maxBoot = 64 << 10
+
+// What stands in a header or in mark-up must not have a meaning of its own there.
+var (
+	hostForm  = regexp.MustCompile(`^(\*\.)?[a-z0-9_.-]+(:([0-9]{1,5}|\*))?$|^\[[0-9a-f:.]+\](:[0-9]{1,5})?$`)
+	keyForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	hashForm  = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	scopeForm = regexp.MustCompile(`^[0-9a-f]{16}$`)
+	bootTrap  = regexp.MustCompile(`(?i)</script|<script|<!--`)
+)
+
+// PageHost returns a Host header as a policy may have it, lower case, or "" when
+// it is none.
+func PageHost(header string) string {
+	host := strings.ToLower(header)
+	if len(host) > 260 || host == "" || host[0] == '*' || !hostForm.MatchString(host) {
+		return ""
+	}
+	return host
+}
+
+// ReadManifest reads and checks what a consent server answered.
+func ReadManifest(data []byte) (*Manifest, error) {
+	if len(data) > MaxManifest {
+		return nil, fault.New(fault.Invalid, "The gate's manifest is longer than %d bytes.", MaxManifest)
+	}
+	m := new(Manifest)
+	if err := json.Unmarshal(data, m); err != nil {
+		return nil, fault.Wrap(fault.Invalid, err, "The gate's manifest is no JSON of the expected form. Is --server the address of an Assent server?")
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Manifest) check() error {
+	switch {
+	case m.Schema != 1:
+		return fault.New(fault.Invalid, "The gate's manifest has schema %d and this gate reads 1. Use the same release for server and gate.", m.Schema)
+	case !keyForm.MatchString(m.Site):
+		return fault.New(fault.Invalid, "The gate's manifest names the site %q, which is no site key.", m.Site)
+	case !hashForm.MatchString(m.Version):
+		return fault.New(fault.Invalid, "The gate's manifest names the notice version %q, which is no SHA-256.", m.Version)
+	case !scopeForm.MatchString(m.Scope) || m.ChoiceDays < 1 || m.ChoiceDays > 3650:
+		return fault.New(fault.Invalid, "The gate's manifest has the scope %q and %d days.", m.Scope, m.ChoiceDays)
+	case m.Regime != "opt-in" && m.Regime != "opt-out" && m.Regime != "notice-only":
+		return fault.New(fault.Invalid, "The gate's manifest has the unknown regime %q. Use the same release for server and gate.", m.Regime)
+	case len(m.Boot) > maxBoot || bootTrap.MatchString(m.Boot):
+		return fault.New(fault.Invalid, "The boot in the gate's manifest cannot stand in a page.")
+	}
+	if origin, ok := CleanOrigin(m.Origin); !ok || origin != m.Origin {
+		return fault.New(fault.Invalid, "The gate's manifest has the origin %q; scheme and host are wanted.", m.Origin)
+	}
+	hosts := m.Domains
+	for _, s := range m.Services {
+		if !keyForm.MatchString(s.Key) {
+			return fault.New(fault.Invalid, "The gate's manifest has the unusable service key %q.", s.Key)
+		}
+		hosts = append(hosts[:len(hosts):len(hosts)], s.Hosts...)
+	}
+	for _, h := range hosts {
+		if len(h) > 260 || !hostForm.MatchString(h) {
+			return fault.New(fault.Invalid, "The gate's manifest has the unusable host %q.", h)
+		}
+	}
+	for _, c := range m.Categories {
+		if !keyForm.MatchString(c) {
+			return fault.New(fault.Invalid, "The gate's manifest has the unusable category %q.", c)
+		}
+	}
+	return nil
+}
+
+// CleanOrigin returns scheme and host of an address that has nothing else.
+func CleanOrigin(address string) (string, bool) {
+	u, err := url.Parse(strings.TrimRight(address, "/"))
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Path != "" || u.RawQuery != "" || u.User != nil || u.Fragment != "" {
+		return "", false
+	}
+	host := strings.ToLower(u.Host)
+	if host == "" || host[0] == '*' || strings.HasSuffix(host, ":*") || !hostForm.MatchString(host) {
+		return "", false
+	}
+	return u.Scheme + "://" + host, true
+}

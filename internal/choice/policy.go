@@ -1,0 +1,50 @@
+package choice
+
+import (
+	"strings"
+)
+
+// Policy is the Content-Security-Policy (Level 3) that a selection asks for, or
+// "" when nothing is limited. It limits where things come from and nothing else.
+// page is host with port of the page, or "". A nil selection means that nothing
+// is known: the page's own host and the consent server are left. Twin of
+// client/src/policy.ts, driven by client/testdata/policy.json.
+func (m *Manifest) Policy(s *Selection, page string) string {
+	sources := m.Sources(s, page)
+	if sources == nil {
+		return ""
+	}
+	return "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + strings.Join(sources, " ")
+}
+
+// Sources are the host sources of Policy: nil when nothing is limited.
+func (m *Manifest) Sources(s *Selection, page string) []string {
+	if s != nil && (!m.Enforce || m.Undeclared == "report" || m.Undeclared == "with_all" && m.everything(*s)) {
+		return nil
+	}
+	list := []string{m.Origin}
+	add := func(host string) {
+		// http: and ws: stand for https: and wss: too. Host sources know no IPv6 address.
+		if host != "" && host[0] != '[' {
+			list = append(list, "http://"+host, "ws://"+host)
+		}
+	}
+	add(page)
+	if s == nil {
+		return list
+	}
+	for _, domain := range m.Domains {
+		add(domain + ":*")
+		if !isBare(domain) || domain == "localhost" {
+			add("*." + domain + ":*")
+		}
+	}
+	for _, service := range m.Services {
+		if m.granted(*s, service) {
+			for _, host := range service.Hosts {
+				add(host)
+			}
+		}
+	}
+	return list
+}
