@@ -16,7 +16,7 @@ func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
 		// Words, and where to read more: what they are about is the category.
-		f.Services[i].Purpose, f.Services[i].PolicyURL = nil, ""
+		f.Services[i].Purpose, f.Services[i].Transfer, f.Services[i].PolicyURL = nil, nil, ""
 	}
 	raw, err := json.Marshal(map[string]any{
 		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
