@@ -5,6 +5,7 @@ import type { Details, Question, Theme } from "./config";
 import type { floating } from "./elements/floating";
 import { frame, type Frame } from "./elements/frame";
 import type { modal } from "./elements/modal";
+import type { left } from "./elements/left";
 import type { preferences } from "./elements/preferences";
 import type { serviceList } from "./elements/services";
 import type { dropDatabases } from "./gate/databases";
@@ -40,6 +41,9 @@ export interface Parts {
   readonly $serviceList?: typeof serviceList;
   /** Made from the theme; see frame. */
   readonly $frame?: Frame;
+  /** Hosts that the policy kept this page from reaching; see preferences. */
+  readonly $blocked?: () => readonly string[];
+  readonly $left?: typeof left;
 }
 
 /** A page where nothing is to be decided: whatever decides is a part of its own, which comes when it is needed. */

@@ -142,7 +142,7 @@ func previewProgram(n *site.Notice) program {
 // everyProgram is every program of a notice that uses every part.
 func everyProgram() []program {
 	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true, Report: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
-		Services: []site.Service{{Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
+		Services: []site.Service{{Hosts: []string{"a.example"}, Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}}}}}
 	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(), previewProgram(all)}
 }
 
@@ -191,7 +191,7 @@ func (p *program) asking(n *site.Notice) {
 	if declares(n, "indexed_db") {
 		p.use(&p.rest, "dropDatabases", "./gate/databases")
 	}
-	if n.Layout.Placement == "centre" {
+	if n.Layout.Placement == "centre" && !n.Layout.NonModal {
 		p.use(&p.rest, "modal", "./elements/modal")
 	}
 }
@@ -203,6 +203,9 @@ func (p *program) choosing(n *site.Notice) {
 	p.use(&p.rest, "preferences", "./elements/preferences")
 	if len(n.Services) > 0 {
 		p.use(&p.rest, "serviceList", "./elements/services")
+	}
+	if leavesBehind(n) {
+		p.use(&p.rest, "left", "./elements/left")
 	}
 }
 

@@ -82,8 +82,10 @@ type Texts struct {
 	EmbedAlways    string            `json:"embed_always,omitempty"`
 }
 
+// Files is the folder banner, a file a language.
+//
 //go:embed banner
-var files embed.FS
+var Files embed.FS
 
 // loaded reads every file once. A variant (de-CH) states only what differs from
 // its base (de).
@@ -96,7 +98,7 @@ var loaded = sync.OnceValues(func() (map[string]Texts, error) {
 	// Bases come before their variants.
 	slices.SortFunc(tags, func(a, b string) int { return strings.Count(a, "-") - strings.Count(b, "-") })
 	for _, tag := range tags {
-		raw, err := files.ReadFile("banner/" + tag + ".json")
+		raw, err := Files.ReadFile("banner/" + tag + ".json")
 		if err != nil {
 			return nil, err
 		}

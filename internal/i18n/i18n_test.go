@@ -28,7 +28,7 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 			t.Errorf("there are no texts in %s", tag)
 		}
 	}
-	entries, err := fs.ReadDir(files, "banner")
+	entries, err := fs.ReadDir(Files, "banner")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,9 @@
 package i18n
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
 // Plural is the form that a language uses for a whole number of things: zero,
 // one, two, few, many or other. The rules are CLDR's for cardinal numbers below a
@@ -67,4 +70,17 @@ func Form(forms map[string]string, tag string, n int) string {
 		return text
 	}
 	return forms["other"]
+}
+
+// digits are those of languages that write others than 0 to 9, as Intl does.
+var digits = map[string][]rune{"bn": []rune("০১২৩৪৫৬৭৮৯"), "fa": []rune("۰۱۲۳۴۵۶۷۸۹")}
+
+// Number writes a whole number, not negative, in the language's digits.
+func Number(tag string, n int) string {
+	plain := strconv.Itoa(n)
+	own, ok := digits[base(tag)]
+	if !ok {
+		return plain
+	}
+	return strings.Map(func(r rune) rune { return own[r-'0'] }, plain)
 }

@@ -35,7 +35,7 @@ export interface Ui {
 export function layers(desk: Desk, frame: Frame, language: string, parts: () => Parts, more: () => Promise<void> | undefined): Ui {
   const { $question: question, $modal: modal } = parts();
   const words = question!.$words[language]!;
-  const banner = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
+  const [banner, light] = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
   const { $host: host } = frame;
   const page = document.documentElement;
   let watch: MutationObserver | undefined;
@@ -91,6 +91,7 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
       frame.$hide();
       if (banner.isConnected) return;
       frame.$root.prepend(banner);
+      host.append(...light);
       modal?.(banner);
       desk.$shown("banner");
     },
@@ -99,6 +100,7 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
       watch = undefined;
       dialog?.close();
       banner.remove();
+      host.replaceChildren();
       if (host.isConnected) raise();
       frame.$rest();
       desk.$shown("");
