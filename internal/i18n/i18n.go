@@ -174,14 +174,30 @@ func Default(tag string) (Texts, bool) {
 }
 
 // Nearest are the default words of a language, of its base, or else English.
-func Nearest(tag string) Texts {
-	for _, candidate := range []string{tag, base(tag), "en"} {
-		if t, ok := Default(candidate); ok {
-			return t
+func Nearest(tag string) Texts { return texts()[nearest(tag)].clone() }
+
+func nearest(tag string) string {
+	for _, candidate := range []string{tag, base(tag)} {
+		if _, ok := texts()[candidate]; ok {
+			return candidate
 		}
 	}
-	panic("i18n: there is no English")
+	return "en"
 }
+
+// Required are the JSON names of the texts that every notice has to have.
+func Required() []string { return required }
+
+var required = func() []string {
+	var names []string
+	t := reflect.TypeFor[Texts]()
+	for i := range t.NumField() {
+		if name, omit, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); omit == "" {
+			names = append(names, name)
+		}
+	}
+	return names
+}()
 
 // Fill puts the default words of the language where t has none.
 func Fill(t Texts, tag string) Texts {

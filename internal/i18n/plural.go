@@ -63,6 +63,17 @@ func first(pairs ...any) string {
 	return "other"
 }
 
+// PluralForms are the forms that the language's default texts have, other last.
+func PluralForms(tag string) []string {
+	var forms []string
+	for _, form := range []string{"zero", "one", "two", "few", "many", "other"} {
+		if _, ok := texts()[nearest(tag)].Partners[form]; ok {
+			forms = append(forms, form)
+		}
+	}
+	return forms
+}
+
 // Form is the text of a count, chosen by the language's rule; a text without that
 // form has its "other" one.
 func Form(forms map[string]string, tag string, n int) string {
