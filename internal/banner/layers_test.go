@@ -222,7 +222,11 @@ func TestHostileStylesheetChangesNothing(t *testing.T) {
 	}
 	for i, layer := range []string{"first", "second"} {
 		if seen[0][i] != seen[1][i] {
-			t.Errorf("the page's style reached the %s layer:\n%s\n%s", layer, seen[0][i], seen[1][i])
+			at := 0
+			for at < min(len(seen[0][i]), len(seen[1][i])) && seen[0][i][at] == seen[1][i][at] {
+				at++
+			}
+			t.Errorf("the page's style reached the %s layer:\n%.200s\n%.200s", layer, seen[0][i][max(0, at-100):], seen[1][i][max(0, at-100):])
 		}
 	}
 	if !strings.Contains(seen[0][0], `"rgb(255, 255, 255)"`) || !strings.Contains(seen[0][0], "15px") {

@@ -62,9 +62,7 @@ func Start(t testing.TB, options ...Options) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	if err := emulate(ctx, o); err != nil {
-		t.Fatalf("set the circumstances of a visitor: %v", err)
-	}
+	Emulate(t, ctx, o)
 	return ctx
 }
 
@@ -90,6 +88,14 @@ func Tab(t testing.TB, ctx context.Context) context.Context {
 		t.Fatalf("open a tab: %v", err)
 	}
 	return tab
+}
+
+// Emulate gives a tab of Start other circumstances, all but Args, for its next pages.
+func Emulate(t testing.TB, ctx context.Context, o Options) {
+	t.Helper()
+	if err := emulate(ctx, o); err != nil {
+		t.Fatalf("set the circumstances of a visitor: %v", err)
+	}
 }
 
 func emulate(ctx context.Context, o Options) error {
