@@ -23,7 +23,7 @@ func TestGallery(t *testing.T) {
 	}
 	ctx := browsertest.Start(t)
 	var sheet strings.Builder
-	sheet.WriteString(`<!doctype html><meta charset="utf-8"><style>body { margin: 8px; background: #777; font: 13px sans-serif; color: #fff; width: 1500px } section { display: flex; gap: 6px; align-items: end; margin-bottom: 6px } figure { margin: 0 } img { display: block; height: 158px }</style>`)
+	sheet.WriteString(`<!doctype html><meta charset="utf-8"><style>body { margin: 8px; background: #777; font: 13px sans-serif; color: #fff } section { display: flex; gap: 6px; align-items: end; margin-bottom: 6px } figure { margin: 0 } img { display: block; height: 158px }</style>`)
 	for _, placement := range []string{"box", "bar", "centre"} {
 		n := arabic(notice())
 		n.Layout.Placement = placement
@@ -53,7 +53,7 @@ func TestGallery(t *testing.T) {
 			sheet.WriteString("</section>")
 		}
 	}
-	browsertest.Emulate(t, ctx, browsertest.Options{Width: 1840, Height: 1000})
+	browsertest.Emulate(t, ctx, browsertest.Options{Width: 1490, Height: 1000})
 	page := filepath.Join(t.TempDir(), "sheet.html")
 	if err := os.WriteFile(page, []byte(sheet.String()), 0o600); err != nil {
 		t.Fatal(err)
