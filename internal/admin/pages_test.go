@@ -378,7 +378,9 @@ func TestEditorOffersDefaultTexts(t *testing.T) {
 	if n.Texts["pl"].Title == "" || n.Texts["pl"].Session == "" || n.Texts["en"].Session != "" || n.Texts["en"].Partners["other"] != "{n} friends" {
 		t.Errorf("texts: %+v", n.Texts)
 	}
-	k.get(path).has("[placeholder='until the browser is closed']", "")
+	if got := attr(one(k.get(path).root, "#texts-en-session"), "placeholder"); got != "until the browser is closed" {
+		t.Errorf("the empty text shows %q", got)
+	}
 }
 
 func TestTwoPeopleEditAtOnce(t *testing.T) {
