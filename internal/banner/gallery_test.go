@@ -1,7 +1,7 @@
 package banner
 
 import (
-	"encoding/base64"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,13 +22,12 @@ func TestGallery(t *testing.T) {
 		t.Skip("no pictures are wanted; run: make shots")
 	}
 	ctx := browsertest.Start(t)
-	var sheet strings.Builder
-	sheet.WriteString(`<!doctype html><meta charset="utf-8"><style>body { margin: 8px; background: #777; font: 13px sans-serif; color: #fff } section { display: flex; gap: 6px; align-items: end; margin-bottom: 6px } figure { margin: 0 } img { display: block; height: 158px }</style>`)
+	var rows [][]string
 	for _, placement := range []string{"box", "bar", "centre"} {
 		n := arabic(notice())
 		n.Layout.Placement = placement
 		for _, dark := range []bool{false, true} {
-			sheet.WriteString("<section>")
+			var row []string
 			for _, language := range []string{"en", "ar"} {
 				for _, o := range []browsertest.Options{{Width: 320, Height: 480, Mobile: true}, {Width: 1280, Height: 800}} {
 					o.Dark, o.Still = dark, true
@@ -41,25 +40,37 @@ func TestGallery(t *testing.T) {
 					browsertest.Click(t, ctx, in(banner, ".choose"))
 					browsertest.Wait(t, ctx, dialog)
 					browsertest.Shot(t, ctx, name+"-2")
-					for _, layer := range []string{"-1", "-2"} {
-						png, err := os.ReadFile(filepath.Join(dir, name+layer+".png"))
-						if err != nil {
-							t.Fatal(err)
-						}
-						fmt.Fprintf(&sheet, `<img src="data:image/png;base64,%s">`, base64.StdEncoding.EncodeToString(png))
-					}
+					row = append(row, name+"-1.png", name+"-2.png")
 				}
 			}
-			sheet.WriteString("</section>")
+			rows = append(rows, row)
 		}
 	}
-	browsertest.Emulate(t, ctx, browsertest.Options{Width: 1490, Height: 1000})
-	page := filepath.Join(t.TempDir(), "sheet.html")
-	if err := os.WriteFile(page, []byte(sheet.String()), 0o600); err != nil {
+	contactSheet(t, ctx, dir, rows)
+}
+
+// contactSheet writes gallery.html and gallery.jpg, with the pictures of a folder in rows.
+func contactSheet(t *testing.T, ctx context.Context, dir string, rows [][]string) {
+	t.Helper()
+	var sheet strings.Builder
+	sheet.WriteString(`<!doctype html><meta charset="utf-8"><title>Gallery</title><style>body { margin: 8px; background: #777 } section { display: flex; gap: 6px; margin-bottom: 6px } img { display: block; height: 158px }</style>`)
+	for _, row := range rows {
+		sheet.WriteString("<section>")
+		for _, name := range row {
+			fmt.Fprintf(&sheet, `<img src="%s" alt="">`, name)
+		}
+		sheet.WriteString("</section>")
+	}
+	page, err := filepath.Abs(filepath.Join(dir, "gallery.html"))
+	if err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(page, []byte(sheet.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	browsertest.Emulate(t, ctx, browsertest.Options{Width: 1490, Height: 1000})
 	browsertest.Open(t, ctx, "file://"+page)
-	browsertest.Wait(t, ctx, "[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+	browsertest.Wait(t, ctx, "document.images.length > 0 && [...document.images].every(i => i.complete && i.naturalWidth > 0)")
 	picture, err := chromedp.Run(ctx, chromedp.FullScreenshot(72))
 	if err != nil {
 		t.Fatal(err)
