@@ -199,7 +199,7 @@ func detailWords(n *site.Notice) []string {
 	if leavesBehind(n) {
 		names = append(names, "$not_removed")
 	}
-	if n.Enforcement.Policy {
+	if n.Enforcement.Report {
 		names = append(names, "$blocked_title", "$blocked_count", "$blocked_none")
 	}
 	return names
