@@ -61,6 +61,15 @@ export class App implements Desk {
     return this._b.$origin + "/r/" + (this.$choice?.recordId ?? "");
   }
 
+  get $blocked(): readonly string[] | undefined {
+    const { $blocked: blocked } = this._b;
+    return blocked && [...blocked];
+  }
+
+  get $left(): readonly string[] {
+    return this._b.get().left ?? [];
+  }
+
   get $waiting(): boolean {
     return !!this.$choice && this._queue.$waits(this.$choice.recordId);
   }

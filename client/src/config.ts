@@ -87,13 +87,19 @@ export interface Detail {
   readonly $key: string;
   readonly $name: string;
   readonly $provider: string;
+  /** ISO 3166-1 alpha-2, or "". */
   readonly $country: string;
   readonly $policy_url: string;
   /** By language. */
   readonly $purpose: Readonly<Record<string, string>>;
-  /** Lifetimes in words, in the order of the service's trackers. */
-  readonly $lifetimes: readonly string[];
+  /** Where data goes, by language. */
+  readonly $transfer: Readonly<Record<string, string>>;
+  /** In the order of the service's trackers. */
+  readonly $lifetimes: readonly Lifetime[];
 }
+
+/** A number of units of Intl.NumberFormat, 0 for as long as the browser is open, or words. */
+export type Lifetime = readonly [number: number, unit: string] | 0 | string;
 
 /** Words of the preferences. */
 export interface DetailWords {
@@ -103,12 +109,17 @@ export interface DetailWords {
   readonly $preferences_body: string;
   readonly $category_name: Readonly<Record<string, string>>;
   readonly $category_description: Readonly<Record<string, string>>;
+  /** On what each category rests, a line by category. */
+  readonly $basis: Readonly<Record<string, string>>;
   readonly $always_active: string;
   readonly $no_services: string;
   readonly $provider: string;
   readonly $purpose: string;
   readonly $trackers: string;
   readonly $lifetime: string;
+  readonly $kind_name: Readonly<Record<Kind, string>>;
+  readonly $session: string;
+  readonly $transfer: string;
   readonly $your_choice: string;
   readonly $record_id: string;
   readonly $consent_id: string;
@@ -118,6 +129,11 @@ export interface DetailWords {
   readonly $copied: string;
   readonly $withdraw: string;
   readonly $not_sent: string;
+  readonly $not_removed: string;
+  readonly $blocked_title: string;
+  /** By plural form; {n} is the number. */
+  readonly $blocked_count: Readonly<Record<string, string>>;
+  readonly $blocked_none: string;
 }
 
 /** What stands over content of other companies that was refused. */

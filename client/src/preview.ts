@@ -14,6 +14,8 @@ export function preview(config: Config, parts: Parts, choose?: typeof preferred)
     $selection: preset(config),
     $choice: null,
     $receipt: "",
+    $blocked: undefined,
+    $left: [],
     $waiting: false,
     $decide(_action, selection) {
       desk.$selection = selection;

@@ -130,12 +130,21 @@ describe("identifiers", () => {
 });
 
 describe("languages", () => {
-  const languages = ["en", "de", "pt-BR", "zh-Hant"];
+  const languages = ["en", "de", "pt-BR", "zh-Hans", "zh-Hant", "nb"];
   for (const [wanted, found] of [
     [["de"], "de"],
     [["de-AT"], "de"],
     [["DE"], "de"],
     [["pt-PT"], "pt-BR"],
+    [["zh-TW"], "zh-Hant"],
+    [["zh-Hant-HK"], "zh-Hant"],
+    [["zh-CN"], "zh-Hans"],
+    [["zh"], "zh-Hans"],
+    [["zh-SG"], "zh-Hans"],
+    [["no"], "nb"],
+    [["no-NO"], "nb"],
+    [["nn"], "en"],
+    [["de_AT"], "en"],
     [["", "de"], "de"],
     [["fr", "de"], "de"],
     [["fr"], "en"],

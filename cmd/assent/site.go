@@ -28,6 +28,7 @@ type siteAnswer struct {
 func runSite(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	domains := c.flags.StringSlice("domain", nil, "domain of the site, with its subdomains; repeat for more")
+	languages := c.flags.StringSlice("language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
 	name := c.flags.String("name", "", "name of the site (default: its first domain)")
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server (default: what serve was last given)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
@@ -55,7 +56,7 @@ func runSite(ctx context.Context, c *call) error {
 	key := ""
 	switch verb {
 	case "add":
-		s, err := parts.Sites.Add(ctx, *domains, *name, app.CommandLine)
+		s, err := parts.Sites.Add(ctx, *domains, *name, app.CommandLine, *languages...)
 		if err != nil {
 			return err
 		}

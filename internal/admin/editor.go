@@ -9,9 +9,6 @@ import (
 
 // What the editor's template asks of the page.
 
-// Value is the field's text in t.
-func (f textField) Value(t site.Texts) string { return *f.of(&t) }
-
 // Placements are the choices of where the banner stands.
 func (p bannerPage) Placements() []option {
 	return chosen(p.Notice.Layout.Placement, "box", "In a corner", "bar", "Across the bottom", "centre", "In the middle")
@@ -75,6 +72,11 @@ func (p bannerPage) InLanguage(code string) bool {
 	return p.hasErrorBelow("texts."+code+".") || p.New == code
 }
 
+// InCategories tells whether a category's words in the language need attention.
+func (p bannerPage) InCategories(code string) bool {
+	return p.hasErrorBelow("texts."+code+".name.") || p.hasErrorBelow("texts."+code+".description.")
+}
+
 func (p bannerPage) hasErrorBelow(prefix string) bool {
 	for name := range p.Errors {
 		if strings.HasPrefix(name, prefix) {
@@ -104,35 +106,16 @@ type paletteView struct {
 type contrastView struct {
 	Names string // of the two inputs, for the script
 	Ratio float64
+	Least float64 // minContrast, or site.ButtonContrast where a button is one of them
 }
 
-// Enough tells whether the pair reaches what WCAG 2.2, 1.4.3 asks.
-func (c contrastView) Enough() bool { return c.Ratio >= minContrast }
+// Enough tells whether the pair is readable.
+func (c contrastView) Enough() bool { return c.Ratio >= c.Least }
 
 func newContrast(mode, a, b, colourA, colourB string) contrastView {
-	return contrastView{mode + "." + a + " " + mode + "." + b, site.Contrast(colourA, colourB)}
-}
-
-// spoken is a language's code and its English name.
-type spoken struct{ Code, Name string }
-
-// languages are offered while a code is typed: the EU's official ones and the
-// most frequent others. Any other code may be typed.
-var languages = []spoken{
-	{"ar", "Arabic"}, {"bg", "Bulgarian"}, {"ca", "Catalan"}, {"cs", "Czech"}, {"da", "Danish"}, {"de", "German"}, {"el", "Greek"},
-	{"en", "English"}, {"es", "Spanish"}, {"et", "Estonian"}, {"fi", "Finnish"}, {"fr", "French"}, {"ga", "Irish"}, {"he", "Hebrew"},
-	{"hi", "Hindi"}, {"hr", "Croatian"}, {"hu", "Hungarian"}, {"is", "Icelandic"}, {"it", "Italian"}, {"ja", "Japanese"}, {"ko", "Korean"},
-	{"lt", "Lithuanian"}, {"lv", "Latvian"}, {"mt", "Maltese"}, {"nb", "Norwegian"}, {"nl", "Dutch"}, {"pl", "Polish"}, {"pt", "Portuguese"},
-	{"pt-BR", "Portuguese (Brazil)"}, {"ro", "Romanian"}, {"ru", "Russian"}, {"sk", "Slovak"}, {"sl", "Slovenian"}, {"sr", "Serbian"},
-	{"sv", "Swedish"}, {"tr", "Turkish"}, {"uk", "Ukrainian"}, {"zh", "Chinese"},
-}
-
-// languageName is the English name of a code, or the code.
-func languageName(code string) string {
-	for _, l := range languages {
-		if l.Code == code {
-			return l.Name
-		}
+	least := minContrast
+	if a == "button" || b == "button" {
+		least = site.ButtonContrast
 	}
-	return code
+	return contrastView{mode + "." + a + " " + mode + "." + b, site.Contrast(colourA, colourB), least}
 }

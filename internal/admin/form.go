@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/i18n"
 	"assent/internal/site"
 )
 
@@ -16,54 +17,6 @@ type form struct {
 	notice  *site.Notice
 	numbers numbers
 	errors  problems
-}
-
-// textField is one text of a language in the editor.
-type textField struct {
-	Name, Label, Hint string
-	Long              bool
-	of                func(*site.Texts) *string
-}
-
-// textGroup is what belongs together on the screen.
-type textGroup struct {
-	Title  string
-	Fields []textField
-}
-
-var textGroups = []textGroup{
-	{"First view", []textField{
-		{"title", "Heading", "", false, func(t *site.Texts) *string { return &t.Title }},
-		{"body", "Text", "{partners} is replaced with the number of services that need consent.", true, func(t *site.Texts) *string { return &t.Body }},
-		{"accept_all", "Button: accept everything", "", false, func(t *site.Texts) *string { return &t.AcceptAll }},
-		{"refuse_all", "Button: refuse everything", "As short and as clear as the one before.", false, func(t *site.Texts) *string { return &t.RefuseAll }},
-		{"choose", "Button: choose", "", false, func(t *site.Texts) *string { return &t.Choose }},
-		{"policy", "Link to the privacy policy", "", false, func(t *site.Texts) *string { return &t.Policy }},
-	}},
-	{"Preferences", []textField{
-		{"preferences_title", "Heading", "", false, func(t *site.Texts) *string { return &t.PreferencesTitle }},
-		{"preferences_body", "Text", "", true, func(t *site.Texts) *string { return &t.PreferencesBody }},
-		{"save", "Button: save the choice", "", false, func(t *site.Texts) *string { return &t.Save }},
-		{"withdraw", "Button: withdraw", "", false, func(t *site.Texts) *string { return &t.Withdraw }},
-		{"close", "Button: close", "", false, func(t *site.Texts) *string { return &t.Close }},
-		{"reopen", "Floating button", "", false, func(t *site.Texts) *string { return &t.Reopen }},
-	}},
-	{"Small words", []textField{
-		{"always_active", "Beside what is necessary", "", false, func(t *site.Texts) *string { return &t.AlwaysActive }},
-		{"no_services", "A category without services", "", false, func(t *site.Texts) *string { return &t.NoServices }},
-		{"provider", "Provider", "", false, func(t *site.Texts) *string { return &t.Provider }},
-		{"purpose", "Purpose", "", false, func(t *site.Texts) *string { return &t.Purpose }},
-		{"trackers", "What is stored", "", false, func(t *site.Texts) *string { return &t.Trackers }},
-		{"lifetime", "How long", "", false, func(t *site.Texts) *string { return &t.Lifetime }},
-		{"your_choice", "Heading above the receipt", "", false, func(t *site.Texts) *string { return &t.YourChoice }},
-		{"record_id", "Record ID", "", false, func(t *site.Texts) *string { return &t.RecordID }},
-		{"consent_id", "Consent ID", "", false, func(t *site.Texts) *string { return &t.ConsentID }},
-		{"date", "Date", "", false, func(t *site.Texts) *string { return &t.Date }},
-		{"receipt", "Receipt", "", false, func(t *site.Texts) *string { return &t.Receipt }},
-		{"copy", "Button: copy", "", false, func(t *site.Texts) *string { return &t.Copy }},
-		{"copied", "After copying", "", false, func(t *site.Texts) *string { return &t.Copied }},
-		{"not_sent", "When the connection fails", "", true, func(t *site.Texts) *string { return &t.NotSent }},
-	}},
 }
 
 var (
@@ -91,6 +44,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	}
 	n.Layout.Placement = v.Get("placement")
 	n.Layout.Radius = f.number("radius", f.numbers.Radius, 0, 24, "pixels")
+	n.Layout.NonModal = v.Get("non_modal") != ""
 	n.Layout.Floating = v.Get("floating") != ""
 	n.Layout.Light = f.colours(v, "light")
 	n.Layout.Dark = f.colours(v, "dark")
@@ -132,51 +86,19 @@ func (f *form) colours(v url.Values, mode string) site.Colours {
 		return c
 	}
 	c := site.Colours{Background: colour("background"), Text: colour("text"), Button: colour("button"), ButtonText: colour("button_text")}
-	f.contrast(mode+".text", "text", c.Background, c.Text)
-	f.contrast(mode+".button_text", "button text", c.Button, c.ButtonText)
+	f.contrast(mode+".text", "text is hard to read", c.Background, c.Text, minContrast)
+	f.contrast(mode+".button_text", "button text is hard to read", c.Button, c.ButtonText, site.ButtonContrast)
+	f.contrast(mode+".button", "buttons are hard to see on the background", c.Button, c.Background, site.ButtonContrast)
 	return c
 }
 
-// minContrast is what WCAG 2.2, 1.4.3 asks of text.
+// minContrast is what WCAG 2.2, 1.4.3 asks of text; buttons need site.ButtonContrast.
 const minContrast = 4.5
 
-func (f *form) contrast(field, what, a, b string) {
-	if r := site.Contrast(a, b); f.errors[field] == "" && r > 0 && r < minContrast {
-		f.errors[field] = "The " + what + " is hard to read: its contrast is " + strconv.FormatFloat(r, 'f', 1, 64) +
-			":1 and people with weak sight need at least 4.5:1. Make one of the two colours darker or lighter."
-	}
-}
-
-// texts reads every language that the form carries.
-func (f *form) texts(v url.Values) {
-	n := f.notice
-	n.Languages, n.Texts = nil, map[string]site.Texts{}
-	for _, language := range v["languages"] {
-		if _, twice := n.Texts[language]; twice || !languagePattern.MatchString(language) || len(n.Languages) >= 60 {
-			continue
-		}
-		n.Languages = append(n.Languages, language)
-		t := site.Texts{CategoryName: map[string]string{}, CategoryDescription: map[string]string{}}
-		for _, g := range textGroups {
-			for _, field := range g.Fields {
-				name := "texts." + language + "." + field.Name
-				*field.of(&t) = get(v, name)
-				f.required(name, get(v, name))
-			}
-		}
-		for _, c := range n.Categories {
-			name, description := "texts."+language+".name."+c.Key, "texts."+language+".description."+c.Key
-			t.CategoryName[c.Key], t.CategoryDescription[c.Key] = get(v, name), get(v, description)
-			f.required(name, t.CategoryName[c.Key])
-			f.required(description, t.CategoryDescription[c.Key])
-		}
-		n.Texts[language] = t
-	}
-}
-
-func (f *form) required(name, value string) {
-	if value == "" {
-		f.errors[name] = "Visitors need this text. Fill it in."
+func (f *form) contrast(field, what, a, b string, least float64) {
+	if r := site.Contrast(a, b); f.errors[field] == "" && r > 0 && r < least {
+		f.errors[field] = "The " + what + ": the contrast is " + ratio(r) + ":1 and people with weak sight need at least " +
+			strconv.FormatFloat(least, 'f', -1, 64) + ":1. Make one of the two colours darker or lighter."
 	}
 }
 
@@ -194,6 +116,12 @@ func (f *form) services(v url.Values) {
 		for _, language := range f.notice.Languages {
 			if purpose := get(v, at+".purpose."+language); purpose != "" {
 				s.Purpose[language] = purpose
+			}
+			if transfer := get(v, at+".transfer."+language); transfer != "" {
+				if s.Transfer == nil {
+					s.Transfer = map[string]string{}
+				}
+				s.Transfer[language] = transfer
 			}
 		}
 		for _, host := range strings.Fields(strings.ReplaceAll(v.Get(at+".hosts"), ",", " ")) {
@@ -276,6 +204,9 @@ func (f *form) change(do string, target []string, language string, e problems) (
 		n.Services[at[0]].Trackers = slices.Delete(n.Services[at[0]].Trackers, at[1], at[1]+1)
 	case do == "add_language":
 		return "texts", f.addLanguage(strings.TrimSpace(language), e)
+	case do == "reset_language" && len(target) == 1 && slices.Contains(n.Languages, target[0]):
+		n.Texts[target[0]] = i18n.Nearest(target[0])
+		return "texts", nil
 	case do == "remove_language" && len(target) == 1:
 		if i := slices.Index(n.Languages, target[0]); i >= 0 && len(n.Languages) > 1 {
 			n.Languages = slices.Delete(n.Languages, i, i+1)
@@ -286,21 +217,6 @@ func (f *form) change(do string, target []string, language string, e problems) (
 		return "", fault.New(fault.Invalid, "That button is unknown. Reload the page and try again.")
 	}
 	return "services", nil
-}
-
-// addLanguage starts a language with the words of the first one, to translate.
-func (f *form) addLanguage(language string, e problems) error {
-	n := f.notice
-	switch {
-	case !languagePattern.MatchString(language):
-		e["new_language"] = "Write a language code such as de, fr or pt-BR."
-	case slices.Contains(n.Languages, language):
-		e["new_language"] = "That language is there already."
-	case len(n.Languages) > 0:
-		n.Languages = append(n.Languages, language)
-		n.Texts[language] = n.Texts[n.Languages[0]]
-	}
-	return nil
 }
 
 // firstSection is where the first error is, so that it can be unfolded.

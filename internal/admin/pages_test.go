@@ -329,7 +329,7 @@ func TestEditorWithoutScript(t *testing.T) {
 	}
 	if len(n.Services) != 1 || n.Services[0].Key != "visit-counter" || strings.Join(n.Services[0].Hosts, " ") != "cdn.counter.example *.collect.example" ||
 		len(n.Services[0].Trackers) != 1 || n.Services[0].Trackers[0] != (site.Tracker{Kind: "cookie", Name: "_vc*"}) || n.Texts["de"].Title != "Ihre Wahl" ||
-		n.Texts["de"].AcceptAll != n.Texts["en"].AcceptAll {
+		n.Texts["de"].AcceptAll != "Alle akzeptieren" || n.Texts["de"].Partners["one"] != "Ein Partner würde Daten erhalten." {
 		t.Fatalf("draft = %+v", n)
 	}
 	form = k.get(path).form("#editor")
@@ -338,6 +338,48 @@ func TestEditorWithoutScript(t *testing.T) {
 	k.post(path, form).want(http.StatusSeeOther)
 	if n, err = k.sites.Draft(context.Background(), s.Key); err != nil || strings.Join(n.Languages, " ") != "de" {
 		t.Fatalf("languages = %v, %v", n.Languages, err)
+	}
+}
+
+func TestEditorOffersDefaultTexts(t *testing.T) {
+	k := signedIn(t)
+	s := k.addSite("shop.example", "Corner Shop")
+	path := "/console/sites/" + s.Key + "/banner"
+	press := func(form url.Values, button string) url.Values {
+		form.Set("do", button)
+		return k.post(path, form).want(http.StatusOK).form("#editor")
+	}
+	form := k.get(path).has("#languages", "Chinese").form("#editor")
+	form.Set("new_language", "pl")
+	form = press(form, "add_language")
+	for _, name := range []string{"texts.pl.partners.few", "texts.pl.kind_name.local_storage", "texts.pl.session"} {
+		if form.Get(name) == "" {
+			t.Errorf("%s has no default", name)
+		}
+	}
+	// A text that came later than the notice need not be written, the others do.
+	form.Set("texts.pl.session", "")
+	form.Set("texts.pl.title", "")
+	form.Set("texts.en.partners.other", "")
+	form.Set("do", "save")
+	bad := k.post(path, form).want(http.StatusUnprocessableEntity).has("#texts-pl-title-about", "Visitors need this text").has("#texts-en-partners-other-about", "stands in for every other")
+	if got := bad.value("#texts-pl-session"); got != "" {
+		t.Errorf("the session is %q, want it empty as typed", got)
+	}
+	form = press(form, "reset_language.pl")
+	form.Set("texts.en.partners.other", "{n} friends")
+	form.Set("texts.en.session", "")
+	form.Set("do", "save")
+	k.post(path, form).want(http.StatusSeeOther)
+	n, err := k.sites.Draft(context.Background(), s.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Texts["pl"].Title == "" || n.Texts["pl"].Session == "" || n.Texts["en"].Session != "" || n.Texts["en"].Partners["other"] != "{n} friends" {
+		t.Errorf("texts: %+v", n.Texts)
+	}
+	if got := attr(one(k.get(path).root, "#texts-en-session"), "placeholder"); got != "until the browser is closed" {
+		t.Errorf("the empty text shows %q", got)
 	}
 }
 

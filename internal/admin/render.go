@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/i18n"
 	"assent/internal/site"
 )
 
@@ -75,9 +77,8 @@ func newViews(a *assets) *views {
 		"day":          func(t time.Time) string { return t.Format(time.DateOnly) },
 		"short":        short,
 		"input":        newInput,
-		"texts":        func() []textGroup { return textGroups },
-		"languages":    func() []spoken { return languages },
-		"languageName": languageName,
+		"languages":    i18n.Languages,
+		"languageName": i18n.Name,
 		"contrast":     newContrast,
 		"palette": func(mode, title string, c site.Colours, e problems) paletteView {
 			return paletteView{mode, title, c, e}
@@ -87,7 +88,7 @@ func newViews(a *assets) *views {
 		},
 		"count": count,
 		"has":   func(e problems, field string) string { return e[field] },
-		"ratio": func(r float64) string { return strconv.FormatFloat(r, 'f', 1, 64) },
+		"ratio": ratio,
 		"inc":   func(i int) int { return i + 1 },
 		"join":  strings.Join,
 	}
@@ -133,12 +134,16 @@ type problems map[string]string
 // input is one labelled form control for the partial "input".
 type input struct {
 	Name, Label, Value, Hint, Error string
+	Placeholder                     string // what stands in the empty input
 }
 
 // newInput makes an input; hint may be left out.
 func newInput(name, label, value string, e problems, hint ...string) input {
 	return input{Name: name, Label: label, Value: value, Error: e[name], Hint: strings.Join(hint, " ")}
 }
+
+// ratio writes a contrast to one digit, which is never rounded up to a limit.
+func ratio(r float64) string { return strconv.FormatFloat(math.Floor(r*10)/10, 'f', 1, 64) }
 
 // ID is the input's id; names hold dots, which selectors dislike.
 func (i input) ID() string { return strings.ReplaceAll(i.Name, ".", "-") }

@@ -10,6 +10,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/fault"
+	"assent/internal/i18n"
 	"assent/internal/site"
 )
 
@@ -54,7 +55,7 @@ func inWords(changes []site.Change) []change {
 			if word, ok := places[step]; ok {
 				step = word
 			} else if i == 1 && where[0] == "Texts" {
-				step = languageName(step)
+				step = i18n.Name(step)
 			}
 			if i == 0 {
 				step = capital(step)

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
@@ -18,6 +19,7 @@ import (
 
 	"assent/client"
 	"assent/internal/fault"
+	"assent/internal/i18n"
 	"assent/internal/site"
 
 	"github.com/andybalholm/brotli"
@@ -29,7 +31,7 @@ import (
 // of the notice's canonical JSON, in hex. A notice that could break out of a
 // script is a fault of kind Unprocessed.
 func Compile(n *site.Notice, version string) (*site.Bundle, error) {
-	c := compiler{notice: n, version: version}
+	c := compiler{notice: n.Spoken(), version: version}
 	bundle := &site.Bundle{Build: BuildID(), Parts: map[string]*site.Script{}}
 	whole, err := c.build(wholeProgram(n), n.Languages)
 	if err != nil {
@@ -77,7 +79,7 @@ func pack(plain []byte) (*site.Script, error) {
 // Preview builds a plain script that shows the first layer at once and stores,
 // sends and blocks nothing: for the console's live preview.
 func Preview(n *site.Notice) ([]byte, error) {
-	c := compiler{notice: n}
+	c := compiler{notice: n.Spoken()}
 	return c.build(previewProgram(n), n.Languages)
 }
 
@@ -234,23 +236,25 @@ func minified(css string) string {
 	return strings.TrimSpace(string(result.Code))
 }
 
-// BuildID names the compiler: a hash over the client's sources, the compiler's
-// options and esbuild's version. Bundles with another one are out of date.
+// BuildID names the compiler: a hash over the client's sources, the default
+// texts, the compiler's options and esbuild's version. Bundles with another one are out of date.
 func BuildID() string { return buildID() }
 
 var buildID = sync.OnceValue(func() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%+v\n%s\n", options(), esbuildVersion())
-	err := fs.WalkDir(client.Sources, ".", func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+	for _, files := range []embed.FS{client.Sources, i18n.Files} {
+		err := fs.WalkDir(files, ".", func(name string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			raw, err := files.ReadFile(name)
+			fmt.Fprintf(h, "%s %d\n%s", name, len(raw), raw)
 			return err
+		})
+		if err != nil {
+			panic(err) // the files are in the binary
 		}
-		raw, err := client.Sources.ReadFile(name)
-		fmt.Fprintf(h, "%s %d\n%s", name, len(raw), raw)
-		return err
-	})
-	if err != nil {
-		panic(err) // the files are in the binary
 	}
 	// What this package generates counts, too.
 	for _, p := range everyProgram() {

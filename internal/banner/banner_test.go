@@ -173,15 +173,6 @@ func TestPatternsThatWouldEscapeTheirPlaceAreRefused(t *testing.T) {
 	}
 }
 
-func TestDirectionOfLanguages(t *testing.T) {
-	for language, want := range map[string]bool{"ar": true, "he": true, "fa-IR": true, "ur": true, "az-Arab": true,
-		"en": false, "arn": false, "hy": false, "ur-Latn": false, "de": false} {
-		if got := rightToLeft(language); got != want {
-			t.Errorf("%s is written from right to left: %v, want %v", language, got, want)
-		}
-	}
-}
-
 // A text may look like one of the configuration's own names.
 func TestTextsThatLookLikeNamesStayAsTheyAre(t *testing.T) {
 	n := site.DefaultNotice("k3y", `{"$site":"x"}`)

@@ -1,16 +1,18 @@
 package banner
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/i18n"
 	"assent/internal/site"
 )
 
@@ -53,10 +55,10 @@ type (
 		Words    map[string]any `json:"$words"`
 	}
 	placeholders struct {
-		Services []embed        `json:"$services"`
+		Services []placeholder        `json:"$services"`
 		Words    map[string]any `json:"$words"`
 	}
-	embed struct {
+	placeholder struct {
 		Key       string `json:"$key"`
 		Name      string `json:"$name"`
 		Provider  string `json:"$provider"`
@@ -67,9 +69,11 @@ type (
 		Key       string            `json:"$key"`
 		Name      string            `json:"$name"`
 		Provider  string            `json:"$provider"`
+		Country   string            `json:"$country"`
 		PolicyURL string            `json:"$policy_url"`
 		Purpose   map[string]string `json:"$purpose"`
-		Lifetimes []string          `json:"$lifetimes"`
+		Transfer  map[string]string `json:"$transfer"`
+		Lifetimes []any             `json:"$lifetimes"`
 	}
 )
 
@@ -114,7 +118,7 @@ func themeOf(n *site.Notice, languages []string) theme {
 	t := theme{Dir: map[string]string{}, Reopen: map[string]string{}}
 	for _, language := range languages {
 		t.Dir[language] = "ltr"
-		if rightToLeft(language) {
+		if i18n.RightToLeft(language) {
 			t.Dir[language] = "rtl"
 		}
 		if n.Layout.Floating {
@@ -157,53 +161,92 @@ func colours(l site.Layout) string {
 func questionOf(n *site.Notice, languages []string) question {
 	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement,
 		Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
-	optional := 0
-	for _, s := range n.Services {
-		if s.Category != "necessary" {
-			optional++
-		}
-	}
 	for _, language := range languages {
 		t := n.Texts[language]
 		q.Words[language] = map[string]string{
-			"$title": t.Title, "$body": strings.ReplaceAll(t.Body, "{partners}", strconv.Itoa(optional)),
+			"$title": t.Title, "$body": bodyOf(n, language),
 			"$accept_all": t.AcceptAll, "$refuse_all": t.RefuseAll, "$choose": t.Choose, "$policy": t.Policy,
 		}
 	}
 	return q
 }
 
-// notDetails are texts that no preferences show: they are the first layer's, or
-// the site has no use for them.
-func notDetails(n *site.Notice) []string {
-	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen",
-		"$embed_title", "$embed_body", "$embed_once", "$embed_always"}
-	if len(n.Services) == 0 {
-		names = append(names, "$provider", "$purpose", "$trackers", "$lifetime")
+// bodyOf is why the visitor is asked, and how many companies would receive data.
+func bodyOf(n *site.Notice, language string) string {
+	body, partners := n.Texts[language].Body, n.Partners()
+	if strings.Contains(body, "{partners}") {
+		return strings.ReplaceAll(body, "{partners}", i18n.Number(language, partners))
+	}
+	if partners == 0 {
+		return body
+	}
+	if !strings.HasSuffix(body, "。") { // ideographic full stops bring their space
+		body += " "
+	}
+	return body + strings.ReplaceAll(i18n.Form(n.Texts[language].Partners, language, partners), "{n}", i18n.Number(language, partners))
+}
+
+// detailWords are the texts of the preferences that the site has a use for.
+func detailWords(n *site.Notice) []string {
+	names := strings.Fields(`$save $close $preferences_title $preferences_body $category_name $category_description $always_active
+		$no_services $your_choice $record_id $consent_id $date $receipt $copy $copied $withdraw $not_sent`)
+	if len(n.Services) > 0 {
+		names = append(names, "$provider", "$purpose")
+	}
+	for name, used := range map[string]func(site.Service, site.Tracker) bool{
+		"$trackers":  func(site.Service, site.Tracker) bool { return true },
+		"$kind_name": func(site.Service, site.Tracker) bool { return true },
+		"$lifetime":  func(_ site.Service, t site.Tracker) bool { return t.Lifetime != "" },
+		"$session":   func(_ site.Service, t site.Tracker) bool { return lifetimeOf(t.Lifetime) == 0 },
+	} {
+		if stores(n, used) {
+			names = append(names, name)
+		}
+	}
+	if slices.ContainsFunc(n.Services, func(s site.Service) bool { return len(s.Transfer) > 0 }) {
+		names = append(names, "$transfer")
+	}
+	if declares(n, "cookie", "third_party_cookie") {
+		names = append(names, "$not_removed")
+	}
+	if n.Enforcement.Report {
+		names = append(names, "$blocked_title", "$blocked_count", "$blocked_none")
 	}
 	return names
 }
 
 func placeholdersOf(n *site.Notice, languages []string) placeholders {
-	p := placeholders{Services: []embed{}, Words: map[string]any{}}
+	p := placeholders{Services: []placeholder{}, Words: map[string]any{}}
 	for _, s := range n.Services {
 		if embedded(s) {
 			d := detailOf(s, nil)
-			p.Services = append(p.Services, embed{d.Key, d.Name, d.Provider, d.PolicyURL})
+			p.Services = append(p.Services, placeholder{d.Key, d.Name, d.Provider, d.PolicyURL})
 		}
 	}
 	for _, language := range languages {
 		t := n.Texts[language]
 		p.Words[language] = map[string]string{
-			"$dir":    map[bool]string{false: "ltr", true: "rtl"}[rightToLeft(language)],
-			"$title":  cmp.Or(t.EmbedTitle, "Content from {service}"),
-			"$body":   cmp.Or(t.EmbedBody, "If you show it, {provider} receives your IP address and may store information on your device."),
-			"$once":   cmp.Or(t.EmbedOnce, "Show once"),
-			"$always": cmp.Or(t.EmbedAlways, "Always show"),
+			"$dir":    map[bool]string{false: "ltr", true: "rtl"}[i18n.RightToLeft(language)],
+			"$title":  t.EmbedTitle,
+			"$body":   t.EmbedBody,
+			"$once":   t.EmbedOnce,
+			"$always": t.EmbedAlways,
 			"$policy": t.Policy,
 		}
 	}
 	return p
+}
+
+// stores tells whether a service has such a tracker.
+func stores(n *site.Notice, such func(site.Service, site.Tracker) bool) bool {
+	for _, s := range n.Services {
+		for _, t := range s.Trackers {
+			if such(s, t) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func detailsOf(n *site.Notice, languages []string) details {
@@ -212,29 +255,71 @@ func detailsOf(n *site.Notice, languages []string) details {
 		d.Services = append(d.Services, detailOf(s, languages))
 	}
 	for _, language := range languages {
-		words := marked(n.Texts[language])
-		for _, name := range notDetails(n) {
-			delete(words, name)
+		words := map[string]any{"$basis": basisOf(n, language)}
+		for name, value := range marked(n.Texts[language]) {
+			if slices.Contains(detailWords(n), name) {
+				words[name] = value
+			}
+		}
+		if kinds, ok := words["$kind_name"].(map[string]any); ok {
+			maps.DeleteFunc(kinds, func(kind string, _ any) bool {
+				return !stores(n, func(_ site.Service, t site.Tracker) bool { return t.Kind == kind })
+			})
 		}
 		d.Words[language] = words
 	}
 	return d
 }
 
-func detailOf(s site.Service, languages []string) detail {
-	d := detail{Key: s.Key, Name: s.Name, Provider: s.Provider, PolicyURL: webAddress(s.PolicyURL), Purpose: map[string]string{}, Lifetimes: []string{}}
-	if s.Country != "" && s.Provider != "" {
-		d.Provider += " (" + s.Country + ")"
+// basisOf says on what each category rests, in a line by category. What is
+// necessary needs no consent (ePrivacy directive, article 5(3)).
+func basisOf(n *site.Notice, language string) map[string]string {
+	t := n.Texts[language]
+	lines := map[string]string{}
+	for _, c := range n.Categories {
+		basis := t.BasisConsent
+		switch {
+		case c.Key == "necessary":
+			basis = t.BasisNecessary
+		case c.Basis == "legitimate_interest":
+			basis = t.BasisInterest
+		}
+		lines[c.Key] = t.LegalBasis + ": " + basis
 	}
+	return lines
+}
+
+func detailOf(s site.Service, languages []string) detail {
+	d := detail{Key: s.Key, Name: s.Name, Provider: s.Provider, Country: s.Country, PolicyURL: webAddress(s.PolicyURL),
+		Purpose: map[string]string{}, Transfer: map[string]string{}, Lifetimes: []any{}}
 	for _, language := range languages {
 		if purpose := s.Purpose[language]; purpose != "" {
 			d.Purpose[language] = purpose
 		}
+		if transfer := s.Transfer[language]; transfer != "" {
+			d.Transfer[language] = transfer
+		}
 	}
 	for _, t := range s.Trackers {
-		d.Lifetimes = append(d.Lifetimes, t.Lifetime)
+		d.Lifetimes = append(d.Lifetimes, lifetimeOf(t.Lifetime))
 	}
 	return d
+}
+
+var span = regexp.MustCompile(`^([0-9]{1,6}) (second|minute|hour|day|week|month|year)s?$`)
+
+// lifetimeOf is a lifetime as the script takes it: a number of units that it can
+// say in every language, 0 for a session, or the words as they are.
+func lifetimeOf(words string) any {
+	plain := strings.ToLower(strings.TrimSpace(words))
+	if plain == "session" {
+		return 0
+	}
+	if m := span.FindStringSubmatch(plain); m != nil {
+		number, _ := strconv.Atoi(m[1])
+		return [2]any{number, m[2]}
+	}
+	return words
 }
 
 // marked gives the fields the names that the compiler shortens.
@@ -288,13 +373,6 @@ func (c *config) check(n *site.Notice) error {
 		}
 	}
 	return nil
-}
-
-var rtl = regexp.MustCompile(`^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)(-|$)|-Arab`)
-
-// rightToLeft tells whether a language (BCP 47) is written from right to left.
-func rightToLeft(language string) bool {
-	return rtl.MatchString(language) && !strings.Contains(language, "-Latn")
 }
 
 // webAddress drops everything that is not an address on the web, javascript: above all.

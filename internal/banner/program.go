@@ -225,7 +225,7 @@ func (p *program) asking(n *site.Notice) {
 	if declares(n, "indexed_db", "cache", "service_worker") {
 		p.use(&p.rest, "dropDatabases", "./gate/databases")
 	}
-	if n.Layout.Placement == "centre" {
+	if n.Layout.Placement == "centre" && !n.Layout.NonModal {
 		p.use(&p.rest, "modal", "./elements/modal")
 	}
 }

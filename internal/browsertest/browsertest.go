@@ -32,6 +32,7 @@ type Options struct {
 	Mobile        bool                           // touch and a mobile viewport
 	Dark          bool                           // prefers-color-scheme: dark
 	Still         bool                           // prefers-reduced-motion: reduce
+	Forced        bool                           // forced-colors: active, as in Windows' contrast themes
 	GPC           bool                           // navigator.globalPrivacyControl is true
 	Language      string                         // navigator.language, for example "de-DE"; only of an Engine
 	Args          []chromedp.ExecAllocatorOption // only of Start
@@ -61,9 +62,7 @@ func Start(t testing.TB, options ...Options) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
-	if err := emulate(ctx, o); err != nil {
-		t.Fatalf("set the circumstances of a visitor: %v", err)
-	}
+	Emulate(t, ctx, o)
 	return ctx
 }
 
@@ -91,6 +90,14 @@ func Tab(t testing.TB, ctx context.Context) context.Context {
 	return tab
 }
 
+// Emulate gives a tab of Start other circumstances, all but Args, for its next pages.
+func Emulate(t testing.TB, ctx context.Context, o Options) {
+	t.Helper()
+	if err := emulate(ctx, o); err != nil {
+		t.Fatalf("set the circumstances of a visitor: %v", err)
+	}
+}
+
 func emulate(ctx context.Context, o Options) error {
 	view := []chromedp.EmulateViewportOption{}
 	if o.Mobile {
@@ -105,6 +112,9 @@ func emulate(ctx context.Context, o Options) error {
 	}
 	if o.Still {
 		media = append(media, &emulation.MediaFeature{Name: "prefers-reduced-motion", Value: "reduce"})
+	}
+	if o.Forced {
+		media = append(media, &emulation.MediaFeature{Name: "forced-colors", Value: "active"})
 	}
 	if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: media}); err != nil {
 		return err
@@ -194,12 +204,15 @@ func Click(t testing.TB, ctx context.Context, element string) {
 }
 
 // Press types keys, for example kb.Escape, Tab or Enter of package kb.
-func Press(t testing.TB, ctx context.Context, keys string) {
+func Press(t testing.TB, ctx context.Context, keys string, options ...chromedp.KeyOption) {
 	t.Helper()
-	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.KeyEvent(keys, options...)); err != nil {
 		t.Fatalf("press a key: %v", err)
 	}
 }
+
+// Shift is held while keys are pressed.
+var Shift = chromedp.KeyModifiers(chromedp.ModifierShift)
 
 // Keys that tests press.
 const (

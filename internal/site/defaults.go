@@ -1,8 +1,25 @@
 package site
 
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"assent/internal/i18n"
+)
+
 // DefaultNotice is the notice that a new site starts with: four categories,
-// English texts, opt-in, everything enforced.
-func DefaultNotice(key, name string) *Notice {
+// opt-in, everything enforced, the default words of the languages. Without a
+// language they are English; one that i18n does not know gets its nearest one's.
+func DefaultNotice(key, name string, languages ...string) *Notice {
+	if len(languages) == 0 {
+		languages = []string{"en"}
+	}
+	texts := map[string]Texts{}
+	for _, language := range languages {
+		texts[language] = i18n.Nearest(language)
+	}
 	return &Notice{
 		Schema:      1,
 		Site:        key,
@@ -18,8 +35,8 @@ func DefaultNotice(key, name string) *Notice {
 			{"advertising", "consent"},
 		},
 		Services:  []Service{},
-		Languages: []string{"en"},
-		Texts:     map[string]Texts{"en": englishTexts()},
+		Languages: slices.Clone(languages),
+		Texts:     texts,
 		Layout: Layout{
 			Placement: "box",
 			Light:     Colours{Background: "#ffffff", Text: "#1c2430", Button: "#1f4b99", ButtonText: "#ffffff"},
@@ -30,45 +47,27 @@ func DefaultNotice(key, name string) *Notice {
 	}
 }
 
-func englishTexts() Texts {
-	return Texts{
-		Title:            "Your choice about cookies",
-		Body:             "We would like to store information on your device and use it to improve this site, to measure visits and to show advertising. You decide, and you can change your mind at any time.",
-		AcceptAll:        "Accept all",
-		RefuseAll:        "Refuse all",
-		Choose:           "Choose",
-		Save:             "Save my choice",
-		Close:            "Close",
-		Policy:           "Privacy policy",
-		PreferencesTitle: "What may be used",
-		PreferencesBody:  "Nothing optional is used unless you allow it. Refusing costs you nothing.",
-		CategoryName: map[string]string{
-			"necessary":   "Necessary",
-			"functional":  "Functional",
-			"analytics":   "Analytics",
-			"advertising": "Advertising",
-		},
-		CategoryDescription: map[string]string{
-			"necessary":   "Needed for the site to work, for example to keep your basket or to remember this choice.",
-			"functional":  "Extras such as videos, maps, chat and remembered settings.",
-			"analytics":   "Counts visits and shows us which pages work well.",
-			"advertising": "Shows advertising that fits you and measures whether it works.",
-		},
-		AlwaysActive: "Always active",
-		NoServices:   "Nothing in this category is used at present.",
-		Provider:     "Provider",
-		Purpose:      "Purpose",
-		Trackers:     "What is stored",
-		Lifetime:     "Kept for",
-		YourChoice:   "Your recorded choice",
-		RecordID:     "Record ID",
-		ConsentID:    "Consent ID",
-		Date:         "Date",
-		Receipt:      "Receipt",
-		Copy:         "Copy",
-		Copied:       "Copied",
-		Withdraw:     "Withdraw my consent",
-		NotSent:      "Saved on this device; it will be sent to the register as soon as the connection allows.",
-		Reopen:       "Cookie choices",
+// Spoken is the notice with a text for everything that this binary can say: what
+// a version lacks, because it is older than the text, comes from the defaults of
+// its language. The version itself stays as it was published.
+func (n *Notice) Spoken() *Notice {
+	c := *n
+	c.Texts = maps.Clone(n.Texts)
+	for language, texts := range c.Texts {
+		c.Texts[language] = i18n.Fill(texts, language)
 	}
+	return &c
+}
+
+// Partners is how many companies receive data from a visitor who accepts
+// everything: the distinct providers of the services that need consent, without
+// the controller. A service without a provider counts by its name.
+func (n *Notice) Partners() int {
+	seen := map[string]bool{}
+	for _, s := range n.Services {
+		if who := cmp.Or(strings.TrimSpace(s.Provider), s.Name); s.Category != "necessary" && who != n.Controller.Name {
+			seen[strings.ToLower(who)] = true
+		}
+	}
+	return len(seen)
 }

@@ -2,6 +2,8 @@
 // edited and immutable published versions.
 package site
 
+import "assent/internal/i18n"
+
 // Notice is what a visitor is asked and what is enforced: texts in every
 // language, categories, services with their trackers, look and rules. Its
 // canonical JSON (RFC 8785) is a notice version; the version's name is the
@@ -67,6 +69,9 @@ type Service struct {
 	Country   string            `json:"country"`  // ISO 3166-1 alpha-2 of the provider, or ""
 	Purpose   map[string]string `json:"purpose"`  // by language
 	PolicyURL string            `json:"policy_url"`
+	// Transfer says where data goes and what protects it there, by language (GDPR
+	// article 13(1)(f)); empty for services that keep it in the country.
+	Transfer map[string]string `json:"transfer,omitempty"`
 	// Hosts are where the service loads from and sends to: a host, *.host for
 	// its subdomains, either with :port.
 	Hosts    []string  `json:"hosts"`
@@ -89,47 +94,15 @@ type Tracker struct {
 // third_party_cookie a cookie on the service's own hosts, which no page of the site can remove.
 var TrackerKinds = []string{"cookie", "local_storage", "session_storage", "indexed_db", "cache", "service_worker", "request", "third_party_cookie"}
 
-// Texts are the words of one language. Category keys index the two maps.
-type Texts struct {
-	Title               string            `json:"title"`
-	Body                string            `json:"body"` // {partners} stands for the number of services that need consent
-	AcceptAll           string            `json:"accept_all"`
-	RefuseAll           string            `json:"refuse_all"`
-	Choose              string            `json:"choose"`
-	Save                string            `json:"save"`
-	Close               string            `json:"close"`
-	Policy              string            `json:"policy"`
-	PreferencesTitle    string            `json:"preferences_title"`
-	PreferencesBody     string            `json:"preferences_body"`
-	CategoryName        map[string]string `json:"category_name"`
-	CategoryDescription map[string]string `json:"category_description"`
-	AlwaysActive        string            `json:"always_active"`
-	NoServices          string            `json:"no_services"`
-	Provider            string            `json:"provider"`
-	Purpose             string            `json:"purpose"`
-	Trackers            string            `json:"trackers"`
-	Lifetime            string            `json:"lifetime"`
-	YourChoice          string            `json:"your_choice"` // heading above record ID and date
-	RecordID            string            `json:"record_id"`
-	ConsentID           string            `json:"consent_id"`
-	Date                string            `json:"date"`
-	Receipt             string            `json:"receipt"`
-	Copy                string            `json:"copy"`
-	Copied              string            `json:"copied"`
-	Withdraw            string            `json:"withdraw"`
-	NotSent             string            `json:"not_sent"` // the record waits in the queue
-	Reopen              string            `json:"reopen"`   // label of the floating button
-	// The placeholder of refused content; {service} and {provider} stand for names. "" is
-	// replaced with English words when the script is compiled.
-	EmbedTitle  string `json:"embed_title,omitempty"`
-	EmbedBody   string `json:"embed_body,omitempty"`
-	EmbedOnce   string `json:"embed_once,omitempty"`
-	EmbedAlways string `json:"embed_always,omitempty"`
-}
+// Texts are the words of one language.
+type Texts = i18n.Texts
 
 // Layout is where the banner stands and how it looks.
 type Layout struct {
 	Placement string `json:"placement"` // bar, box or centre
+	// NonModal leaves the page usable while the placement centre asks; the other
+	// placements always do.
+	NonModal bool `json:"non_modal,omitempty"`
 	// Colours by mode; each "#rrggbb". Light and Dark follow the visitor's system.
 	Light    Colours `json:"light"`
 	Dark     Colours `json:"dark"`

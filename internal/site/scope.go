@@ -16,7 +16,8 @@ func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
 		// Words, where to read more, and what stands in the page: what they are about is the category.
-		f.Services[i].Purpose, f.Services[i].PolicyURL, f.Services[i].Embed = nil, "", false
+		s := &f.Services[i]
+		s.Purpose, s.Transfer, s.PolicyURL, s.Embed = nil, nil, "", false
 	}
 	raw, err := json.Marshal(map[string]any{
 		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,

@@ -1,10 +1,14 @@
 package site
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -208,6 +212,11 @@ func TestValidateSaysWhatIsWrong(t *testing.T) {
 			n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Trackers: []Tracker{{Kind: "biscuit", Name: "x"}}}}
 		}, "third_party_cookie"},
 		"a NUL in a text":             {func(n *Notice) { t := n.Texts["en"]; t.Title = "Choose\x00"; n.Texts["en"] = t }, "control character"},
+		"a control in a category":     {func(n *Notice) { n.Texts["en"].CategoryName["analytics"] = "a\x07" }, "control character"},
+		"a plural form of its own":    {func(n *Notice) { n.Texts["en"].Partners["three"] = "Three" }, "plural form"},
+		"no plural form other":        {func(n *Notice) { delete(n.Texts["en"].Partners, "other") }, "plural form other"},
+		"a pale word on a button":     {func(n *Notice) { n.Layout.Light.ButtonText = "#a6b4cc" }, "easy to read, at least 5:1"},
+		"a pale button":               {func(n *Notice) { n.Layout.Dark.Button, n.Layout.Dark.ButtonText = "#3a4a66", "#ffffff" }, "easy to find, at least 5:1"},
 		"pale text":                   {func(n *Notice) { n.Layout.Light.Text = "#dddddd" }, "contrast"},
 		"no refusal":                  {func(n *Notice) { t := n.Texts["en"]; t.RefuseAll = " "; n.Texts["en"] = t }, "refuse_all"},
 		"a language without texts":    {func(n *Notice) { n.Languages = append(n.Languages, "de") }, "texts"},
@@ -256,6 +265,61 @@ func TestCanonicalLeavesOutWhatIsNotUsed(t *testing.T) {
 	}
 	if n.Scope() != scope {
 		t.Error("a placeholder asks everybody again")
+	}
+}
+
+// A notice that was published before a text or a field was invented has the same
+// bytes, the same name, and the same scope as on that day, and says everything.
+func TestOldNoticeKeepsItsVersion(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("testdata", "notice-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := new(Notice)
+	if err := json.Unmarshal(content, n); err != nil {
+		t.Fatal(err)
+	}
+	again, err := n.Canonical()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const version, scope = "4c0134701bcb1c571f8b270c75970e474faffa43d81554b2ee8a42ce1becbbbf", "42666e7395eb92a8"
+	if sum := sha256.Sum256(again); hex.EncodeToString(sum[:]) != version || !bytes.Equal(again, content) {
+		t.Errorf("the notice became another version:\n%s", again)
+	}
+	if n.Scope() != scope {
+		t.Errorf("scope = %s, want %s", n.Scope(), scope)
+	}
+	spoken := n.Spoken()
+	if spoken.Texts["en"].Session == "" || spoken.Texts["en"].Partners["one"] == "" || n.Texts["en"].Session != "" {
+		t.Error("a text that the notice lacks is not filled in, or the notice was changed")
+	}
+	if err := n.Validate(); err != nil {
+		t.Errorf("it cannot be published again: %v", err)
+	}
+}
+
+func TestPartnersAreCompaniesNotServices(t *testing.T) {
+	n := DefaultNotice("k", "Shop Ltd")
+	n.Services = []Service{
+		{Key: "a", Name: "Count", Category: "analytics", Provider: "Count Ltd"},
+		{Key: "b", Name: "Count Ads", Category: "advertising", Provider: "Count ltd "},
+		{Key: "c", Name: "Our own counter", Category: "analytics", Provider: "Shop Ltd"},
+		{Key: "d", Name: "Chat", Category: "functional"},
+		{Key: "e", Name: "Payments", Category: "necessary", Provider: "Pay Inc."},
+	}
+	if got := n.Partners(); got != 2 {
+		t.Errorf("partners = %d, want 2: Count Ltd and whoever provides the chat", got)
+	}
+}
+
+func TestNewSiteSpeaksItsLanguages(t *testing.T) {
+	n := DefaultNotice("k", "Shop", "de", "ar", "zh-Hant")
+	if err := n.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if n.Languages[0] != "de" || n.Texts["de"].RefuseAll != "Alle ablehnen" || n.Texts["ar"].Title == n.Texts["de"].Title {
+		t.Errorf("languages %v, refusal %q", n.Languages, n.Texts["de"].RefuseAll)
 	}
 }
 

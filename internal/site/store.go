@@ -8,11 +8,13 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
 	"assent/internal/db"
 	"assent/internal/fault"
+	"assent/internal/i18n"
 )
 
 // Site is a web property with its domains.
@@ -103,17 +105,21 @@ func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
 }
 
 // Add creates a site with a default notice and publishes its first version.
-// Name may be empty: the first domain stands in.
-func (s *Store) Add(ctx context.Context, domains []string, name, by string) (*Site, error) {
+// Name may be empty: the first domain stands in. The first language stands in for
+// every other one; without any it is English.
+func (s *Store) Add(ctx context.Context, domains []string, name, by string, languages ...string) (*Site, error) {
 	domains, err := normaliseDomains(domains)
 	if err != nil {
+		return nil, err
+	}
+	if err := knownLanguages(languages); err != nil {
 		return nil, err
 	}
 	if name = strings.TrimSpace(name); name == "" {
 		name = domains[0]
 	}
 	key := strings.ToLower(rand.Text()[:12])
-	n := DefaultNotice(key, name)
+	n := DefaultNotice(key, name, languages...)
 	v, bundle, err := s.seal(n, domains)
 	if err != nil {
 		return nil, err
@@ -144,6 +150,24 @@ func (s *Store) Add(ctx context.Context, domains []string, name, by string) (*Si
 		return nil, err
 	}
 	return s.Get(ctx, key)
+}
+
+// knownLanguages refuses one that there are no default words in.
+func knownLanguages(languages []string) error {
+	for i, language := range languages {
+		if _, ok := i18n.Default(language); !ok {
+			var tags []string
+			for _, l := range i18n.Languages() {
+				tags = append(tags, l.Tag)
+			}
+			slices.Sort(tags)
+			return fault.New(fault.Invalid, "There are no default texts in %q. Use one of %s; any other language can be added and written in the console.", language, strings.Join(tags, ", "))
+		}
+		if slices.Contains(languages[:i], language) {
+			return fault.New(fault.Invalid, "The language %s is there twice.", language)
+		}
+	}
+	return nil
 }
 
 // SetDomains replaces a site's domains and, unless it is empty, its name, and

@@ -132,9 +132,11 @@ func (s *Service) validate() error {
 	if s.Embed && len(s.Hosts) == 0 {
 		return wrong("The service %s shows content in pages, but has no hosts. Name where it loads from: its content is known by that.", s.Key)
 	}
-	for language, purpose := range s.Purpose {
-		if !languagePattern.MatchString(language) || utf8.RuneCountInString(purpose) > maxText {
-			return wrong("The purpose of %s in %q is not usable: a language such as en, and at most %d characters.", s.Key, language, maxText)
+	for what, texts := range map[string]map[string]string{"purpose": s.Purpose, "transfer note": s.Transfer} {
+		for language, text := range texts {
+			if !languagePattern.MatchString(language) || utf8.RuneCountInString(text) > maxText {
+				return wrong("The %s of %s in %q is not usable: a language such as en, and at most %d characters.", what, s.Key, language, maxText)
+			}
 		}
 	}
 	for _, h := range s.Hosts {
@@ -177,7 +179,7 @@ func (n *Notice) checkTexts() error {
 		if !ok {
 			return wrong("The texts in %s are missing.", language)
 		}
-		for name, text := range t.all() {
+		for name, text := range allTexts(t) {
 			if strings.TrimSpace(text) == "" {
 				return wrong("The text %s in %s is empty. Visitors need it.", name, language)
 			}
@@ -193,23 +195,44 @@ func (n *Notice) checkTexts() error {
 				return wrong("The category %s needs a name and a description in %s.", c.Key, language)
 			}
 		}
+		for name, forms := range map[string]map[string]string{"partners": t.Partners, "blocked_count": t.BlockedCount} {
+			for form := range forms {
+				if !oneOf(form, "zero", "one", "two", "few", "many", "other") {
+					return wrong("The text %s in %s has the plural form %q. Use zero, one, two, few, many and other.", name, language, form)
+				}
+			}
+			if len(forms) > 0 && forms["other"] == "" {
+				return wrong("The text %s in %s needs the plural form other, which stands in for every other one.", name, language)
+			}
+		}
 	}
 	return nil
 }
 
-// all yields every single text by its JSON name.
-func (t Texts) all() map[string]string {
+// allTexts yields every single text by its JSON name, one of a map as name.key.
+// Texts that came later than the notice are not among them.
+func allTexts(t Texts) map[string]string {
 	raw, _ := json.Marshal(t)
 	var fields map[string]any
 	json.Unmarshal(raw, &fields)
 	texts := map[string]string{}
 	for name, v := range fields {
-		if s, ok := v.(string); ok {
-			texts[name] = s
+		switch v := v.(type) {
+		case string:
+			texts[name] = v
+		case map[string]any:
+			for key, text := range v {
+				texts[name+"."+key], _ = text.(string)
+			}
 		}
 	}
 	return texts
 }
+
+// ButtonContrast is what the buttons need at least, their text on them and they
+// themselves on the background: more than the 4.5:1 of WCAG 2.2, 1.4.3, because a
+// refusal that is hard to see is none (CNIL 2020-091, EDPB 03/2022).
+const ButtonContrast = 5
 
 func (l Layout) validate() error {
 	if !oneOf(l.Placement, "bar", "box", "centre") {
@@ -227,8 +250,11 @@ func (l Layout) validate() error {
 		if r := Contrast(c.Background, c.Text); r < 4.5 {
 			return wrong("Text on the %s background has a contrast of %.1f:1; visitors with weak sight need at least 4.5:1 (WCAG 2.2, 1.4.3). Make one of the two colours darker or lighter.", mode, r)
 		}
-		if r := Contrast(c.Button, c.ButtonText); r < 4.5 {
-			return wrong("The text on the %s buttons has a contrast of %.1f:1; visitors with weak sight need at least 4.5:1 (WCAG 2.2, 1.4.3). Make one of the two colours darker or lighter.", mode, r)
+		if r := Contrast(c.Button, c.ButtonText); r < ButtonContrast {
+			return wrong("The text on the %s buttons has a contrast of %.1f:1; refusing and accepting must be easy to read, at least 5:1. Make one of the two colours darker or lighter.", mode, r)
+		}
+		if r := Contrast(c.Button, c.Background); r < ButtonContrast {
+			return wrong("The %s buttons have a contrast of %.1f:1 to the background; refusing and accepting must be easy to find, at least 5:1. Make one of the two colours darker or lighter.", mode, r)
 		}
 	}
 	return nil

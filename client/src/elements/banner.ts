@@ -2,26 +2,44 @@
 import type { Question, Words } from "../config";
 import { uniform } from "../decision";
 import { safely } from "../safely";
-import { button, h, link } from "./dom";
+import { h, link } from "./dom";
 import type { Desk, Source } from "./ui";
 
 /** "Refuse all" and "Accept all", which differ in nothing but their words. */
-export function answers(desk: Desk, texts: Words, look: "main" | "plain", source: Source): HTMLElement[] {
+export function answers(
+  desk: Desk,
+  texts: Words,
+  source: Source,
+  make: (name: string, label: string, click: () => void) => HTMLElement,
+): HTMLElement[] {
   const { $config: config } = desk;
   return [
-    button(look + " refuse", texts.$refuse_all, () => desk.$decide("accept_necessary", uniform(config, false), source)),
-    button(look + " accept", texts.$accept_all, () => desk.$decide("accept_all", uniform(config, true), source)),
+    make("refuse", texts.$refuse_all, () => desk.$decide("accept_necessary", uniform(config, false), source)),
+    make("accept", texts.$accept_all, () => desk.$decide("accept_all", uniform(config, true), source)),
   ];
 }
 
-/** hint: somebody is about to choose. */
-export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "section" | "dialog", choose: () => void, hint: () => void): HTMLElement {
+/**
+ * The layer, and what the host of the shadow root holds: why, and the two answers.
+ * Browsers and add-ons that refuse for people look for text and buttons in the
+ * page's own tree, and so they stand there and are shown through slots.
+ * hint: somebody is about to choose.
+ */
+export function firstLayer(
+  desk: Desk,
+  question: Question,
+  texts: Words,
+  tag: "section" | "dialog",
+  choose: () => void,
+  hint: () => void,
+): [layer: HTMLElement, light: (HTMLElement | string)[]] {
+  const light: (HTMLElement | string)[] = [texts.$body];
   const text = h(
     "div",
     { class: "text" },
     question.$controller && h("p", { class: "who" }, question.$controller),
     h("h2", { id: "title" }, texts.$title),
-    h("p", {}, texts.$body, " ", link(question.$policy_url, texts.$policy)),
+    h("p", {}, h("slot", {}), " ", link(question.$policy_url, texts.$policy)),
   );
   // What scrolls must be reachable by keyboard. The page's viewport is known later.
   safely(() =>
@@ -29,15 +47,19 @@ export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "s
       text.tabIndex = text.scrollHeight > text.clientHeight ? 0 : -1;
     }).observe(text),
   );
-  return h(
+  const layer = h(
     tag,
     { class: "banner " + question.$placement, "aria-labelledby": "title" },
     text,
     h(
       "div",
       { class: "actions" },
-      ...answers(desk, texts, "main", "banner"),
+      ...answers(desk, texts, "banner", (name, label, click) => {
+        light.push(h("button", { type: "button", slot: name }, label));
+        return h("slot", { name, class: "main " + name, click });
+      }),
       h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose),
     ),
   );
+  return [layer, light];
 }

@@ -57,6 +57,7 @@ export function preferences(
           : toggle(id, (on) => keys.forEach((service) => set("s-" + service, on))),
       ),
       h("p", {}, texts.$category_description[key] ?? ""),
+      h("p", { class: "note" }, texts.$basis[key] ?? ""),
       services && members.length
         ? services(members, details.$services, first, texts, language, (label) =>
             key !== NECESSARY &&
@@ -66,7 +67,7 @@ export function preferences(
               if (all.every((on) => on === all[0])) set(id, all[0]!);
             }),
           )
-        : h("p", { class: "none" }, texts.$no_services),
+        : h("p", { class: "note" }, texts.$no_services),
     );
   }
 
@@ -96,6 +97,7 @@ export function preferences(
       h("h3", {}, texts.$your_choice),
       list,
       waiting && h("p", {}, texts.$not_sent),
+      ...hosts(texts.$not_removed, desk.$left),
       h(
         "div",
         { class: "tools" },
@@ -105,6 +107,23 @@ export function preferences(
         statusOf(desk.$selection) !== "accepted_necessary" &&
           button("plain withdraw", texts.$withdraw, () => desk.$decide("withdraw", uniform(config, false), "preferences")),
       ),
+    );
+  }
+
+  /** A sentence about hosts, if there are any. */
+  const hosts = (text: string, list: readonly string[]) =>
+    list.length ? [h("p", {}, text), h("ul", {}, ...list.map((host) => h("li", {}, h("code", { dir: "ltr" }, host))))] : [];
+
+  /** What the policy keeps away from this page. */
+  function stopped(list: readonly string[]): HTMLElement {
+    const { length: n } = list;
+    const { $blocked_count: forms } = texts;
+    const text = forms[new Intl.PluralRules(language).select(n)] ?? forms.other!;
+    return h(
+      "section",
+      { class: "category" },
+      h("h3", {}, texts.$blocked_title),
+      ...(n ? hosts(text.replace("{n}", n.toLocaleString(language)), list) : [h("p", {}, texts.$blocked_none)]),
     );
   }
 
@@ -120,7 +139,12 @@ export function preferences(
     h("header", {}, h("h2", { id: "preferences" }, texts.$preferences_title), close),
     body,
     optional(config).length > 0 &&
-      h("footer", {}, ...answers(desk, first, "plain", "preferences"), button("main save", texts.$save, save)),
+      h(
+        "footer",
+        {},
+        ...answers(desk, first, "preferences", (name, label, click) => button("plain " + name, label, click)),
+        button("main save", texts.$save, save),
+      ),
   );
 
   function open(): void {
@@ -132,6 +156,7 @@ export function preferences(
         h("p", {}, texts.$preferences_body, " ", link(question!.$policy_url, first.$policy)),
         ...config.$categories.map(category),
         record(),
+        !!desk.$blocked && stopped(desk.$blocked),
       ),
     );
     dialog.showModal();

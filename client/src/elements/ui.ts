@@ -16,6 +16,10 @@ export interface Desk {
   readonly $choice: Choice | null;
   /** Where the record can be read by people. */
   readonly $receipt: string;
+  /** Hosts that the browser has blocked on this page, where the site reports them. */
+  readonly $blocked: readonly string[] | undefined;
+  /** What refused services keep where no page can remove it. */
+  readonly $left: readonly string[];
   /** The record waits in the queue. */
   readonly $waiting: boolean;
   $decide(action: Action, selection: Selection, source: Source): void;
@@ -35,7 +39,7 @@ export interface Ui {
 export function layers(desk: Desk, frame: Frame, language: string, parts: () => Parts, more: () => Promise<void> | undefined): Ui {
   const { $question: question, $modal: modal } = parts();
   const words = question!.$words[language]!;
-  const banner = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
+  const [banner, light] = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
   const { $host: host } = frame;
   const page = document.documentElement;
   let watch: MutationObserver | undefined;
@@ -91,6 +95,7 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
       frame.$hide();
       if (banner.isConnected) return;
       frame.$root.prepend(banner);
+      host.append(...light);
       modal?.(banner);
       desk.$shown("banner");
     },
@@ -99,6 +104,7 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
       watch = undefined;
       dialog?.close();
       banner.remove();
+      host.replaceChildren();
       if (host.isConnected) raise();
       frame.$rest();
       desk.$shown("");

@@ -100,8 +100,9 @@ function colours(form: HTMLFormElement): void {
       const [a, b] = (badge.dataset.contrast ?? "").split(" ").map((name) => (form.elements.namedItem(name) as HTMLInputElement).value);
       const ratio = contrast(a ?? "", b ?? "");
       if (ratio === null) return;
-      const enough = ratio >= 4.5;
-      badge.textContent = `${ratio.toFixed(1)}:1 ${enough ? "readable" : "too weak, at least 4.5:1"}`;
+      const least = Number(badge.dataset.least);
+      const enough = ratio >= least;
+      badge.textContent = `${(Math.floor(ratio * 10) / 10).toFixed(1)}:1 ${enough ? "readable" : `too weak, at least ${least}:1`}`;
       badge.className = `badge ${enough ? "good" : "bad"}`;
     });
   };
