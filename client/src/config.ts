@@ -13,6 +13,8 @@ export interface Service {
   readonly category: string;
   readonly hosts: readonly string[];
   readonly trackers: readonly Tracker[];
+  /** Its hosts are not blocked before a choice: it sends less until then (Consent Mode, advanced). */
+  readonly open?: boolean;
 }
 
 /** What enforcement needs: in the page itself, or at the head of the whole script. */
