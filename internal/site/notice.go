@@ -26,6 +26,8 @@ type Notice struct {
 	Languages   []string         `json:"languages"` // BCP 47; the first is the fallback
 	Texts       map[string]Texts `json:"texts"`     // by language
 	Layout      Layout           `json:"layout"`
+	// Signals are settings of what the page's tools are told; nil: the usual ones.
+	Signals *Signals `json:"signals,omitempty"`
 }
 
 // Controller is who asks (GDPR article 13(1)(a)).
@@ -71,6 +73,8 @@ type Service struct {
 	// its subdomains, either with :port.
 	Hosts    []string  `json:"hosts"`
 	Trackers []Tracker `json:"trackers"`
+	// Signal is how the service itself is told about the choice, one of Tools; "": not at all.
+	Signal string `json:"signal,omitempty"`
 }
 
 // Tracker is one thing that a service stores or sends.

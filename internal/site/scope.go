@@ -15,12 +15,15 @@ import (
 func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
-		// Words, and where to read more: what they are about is the category.
-		f.Services[i].Purpose, f.Services[i].PolicyURL = nil, ""
+		// Words, where to read more, and how a tool hears of the choice: what they are about is the category.
+		f.Services[i].Purpose, f.Services[i].PolicyURL, f.Services[i].Signal = nil, "", ""
 	}
-	raw, err := json.Marshal(map[string]any{
-		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
-	})
+	about := map[string]any{"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services}
+	if n.Advanced() {
+		// A refusal then no longer keeps Google's tags from sending.
+		about["consent_mode"] = "advanced"
+	}
+	raw, err := json.Marshal(about)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
