@@ -35,6 +35,7 @@ type (
 		Category string      `json:"category"`
 		Hosts    []string    `json:"hosts"`
 		Trackers [][2]string `json:"trackers"` // kind, name
+		Open     bool        `json:"open,omitempty"`
 	}
 	theme struct {
 		Dir    map[string]string `json:"$dir"`
@@ -90,7 +91,8 @@ func trim(n *site.Notice, id string) (*config, error) {
 		c.Categories = append(c.Categories, category.Key)
 	}
 	for _, s := range n.Services {
-		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{}}
+		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{},
+			Open: n.Advanced() && s.Signal == "google"}
 		for _, t := range s.Trackers {
 			e.Trackers = append(e.Trackers, [2]string{t.Kind, t.Name})
 		}
