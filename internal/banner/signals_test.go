@@ -42,7 +42,7 @@ func inPage(t *testing.T, n *site.Notice) int {
 func TestSignalsStaySmall(t *testing.T) {
 	without := inPage(t, with("", nil))
 	consentMode := &site.Signals{ConsentMode: &site.ConsentMode{Mode: "basic", Types: with("", nil).DefaultConsentTypes()}}
-	bounds := map[string]int{"google": 320, "meta": 200, "meta-ldu": 200, "adobe": 260, "amazon": 180, "shopify": 240, "piwik-pro": 300, "segment": 215, "wordpress": 205}
+	bounds := map[string]int{"google": 300, "meta": 205, "meta-ldu": 210, "adobe": 270, "amazon": 205, "shopify": 270, "piwik-pro": 320, "segment": 245, "wordpress": 210}
 	for _, tool := range site.Tools {
 		settings := &site.Signals{Country: "US"}
 		if tool.Signal == "google" {
@@ -54,7 +54,7 @@ func TestSignalsStaySmall(t *testing.T) {
 		}
 		bound := bounds[tool.Signal]
 		if bound == 0 {
-			bound = 150
+			bound = 170
 		}
 		cost := inPage(t, n) - without
 		t.Logf("%s: %d bytes", tool.Signal, cost)
@@ -105,7 +105,7 @@ func TestAdvancedConsentModeOpensGooglesHosts(t *testing.T) {
 	for mode, want := range map[string]bool{"basic": false, "advanced": true} {
 		n := with("google", &site.Signals{ConsentMode: &site.ConsentMode{Mode: mode, Types: with("", nil).DefaultConsentTypes()}})
 		n.Services = append(n.Services, site.Service{Key: "other", Name: "Other", Category: "advertising"})
-		c, err := trim(n, testVersion, "id")
+		c, err := trim(n, "id")
 		if err != nil {
 			t.Fatal(err)
 		}
