@@ -13,8 +13,6 @@ export interface Service {
   readonly category: string;
   readonly hosts: readonly string[];
   readonly trackers: readonly Tracker[];
-  /** Its hosts are not blocked before a choice: it sends less until then (Consent Mode, advanced). */
-  readonly open?: boolean;
 }
 
 /** What enforcement needs: in the page itself, or at the head of the whole script. */
@@ -31,7 +29,7 @@ export interface Config {
   readonly $undeclared: "block" | "with_all" | "report";
   /** What a name that no service declares gets; left out: it waits. */
   readonly $undeclared_storage?: "allow";
-  /** Hosts of the site, as a Content-Security-Policy names them. */
+  /** Hosts of the site, and those that are open before a choice, as a Content-Security-Policy names them. */
   readonly $own: readonly string[];
   /** Keys, necessary first. */
   readonly $categories: readonly string[];

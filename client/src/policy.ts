@@ -19,7 +19,7 @@ export function policy(config: Config, selection: Selection | null, pageHost: st
   add(pageHost);
   if (selection) {
     config.$own.forEach(add);
-    for (const service of config.$services) if (service.open || granted(config, selection, service.key)) service.hosts.forEach(add);
+    for (const service of config.$services) if (granted(config, selection, service.key)) service.hosts.forEach(add);
   }
   return text;
 }

@@ -258,7 +258,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 6
+const generation = 7
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

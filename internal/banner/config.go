@@ -35,7 +35,6 @@ type (
 		Category string      `json:"category"`
 		Hosts    []string    `json:"hosts"`
 		Trackers [][2]string `json:"trackers"` // kind, name
-		Open     bool        `json:"open,omitempty"`
 	}
 	theme struct {
 		Dir    map[string]string `json:"$dir"`
@@ -91,8 +90,11 @@ func trim(n *site.Notice, id string) (*config, error) {
 		c.Categories = append(c.Categories, category.Key)
 	}
 	for _, s := range n.Services {
-		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{},
-			Open: n.Advanced() && s.Signal == "google"}
+		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{}}
+		if n.Advanced() && s.Signal == "google" {
+			// Open before a choice and after a refusal, like the site's own hosts.
+			c.Own = append(c.Own, s.Hosts...)
+		}
 		for _, t := range s.Trackers {
 			e.Trackers = append(e.Trackers, [2]string{t.Kind, t.Name})
 		}

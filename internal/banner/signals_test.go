@@ -1,6 +1,7 @@
 package banner
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,7 +43,7 @@ func inPage(t *testing.T, n *site.Notice) int {
 func TestSignalsStaySmall(t *testing.T) {
 	without := inPage(t, with("", nil))
 	consentMode := &site.Signals{ConsentMode: &site.ConsentMode{Mode: "basic", Types: with("", nil).DefaultConsentTypes()}}
-	bounds := map[string]int{"google": 300, "meta": 205, "meta-ldu": 210, "adobe": 270, "amazon": 205, "shopify": 270, "piwik-pro": 320, "segment": 245, "wordpress": 210}
+	bounds := map[string]int{"google": 330, "meta": 240, "meta-ldu": 245, "adobe": 300, "amazon": 235, "shopify": 300, "piwik-pro": 340, "segment": 275, "wordpress": 260}
 	for _, tool := range site.Tools {
 		settings := &site.Signals{Country: "US"}
 		if tool.Signal == "google" {
@@ -54,7 +55,7 @@ func TestSignalsStaySmall(t *testing.T) {
 		}
 		bound := bounds[tool.Signal]
 		if bound == 0 {
-			bound = 170
+			bound = 200
 		}
 		cost := inPage(t, n) - without
 		t.Logf("%s: %d bytes", tool.Signal, cost)
@@ -104,13 +105,13 @@ func TestOnlyWhatASiteHasIsInItsScript(t *testing.T) {
 func TestAdvancedConsentModeOpensGooglesHosts(t *testing.T) {
 	for mode, want := range map[string]bool{"basic": false, "advanced": true} {
 		n := with("google", &site.Signals{ConsentMode: &site.ConsentMode{Mode: mode, Types: with("", nil).DefaultConsentTypes()}})
-		n.Services = append(n.Services, site.Service{Key: "other", Name: "Other", Category: "advertising"})
+		n.Services = append(n.Services, site.Service{Key: "other", Name: "Other", Category: "advertising", Hosts: []string{"other.test"}})
 		c, err := trim(n, "id")
 		if err != nil {
 			t.Fatal(err)
 		}
-		if c.Services[0].Open != want || c.Services[1].Open {
-			t.Errorf("%s: open = %v and %v", mode, c.Services[0].Open, c.Services[1].Open)
+		if slices.Contains(c.Own, "tool.test") != want || slices.Contains(c.Own, "other.test") {
+			t.Errorf("%s: before a choice %v are open", mode, c.Own)
 		}
 	}
 }
