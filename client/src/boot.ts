@@ -176,5 +176,6 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
   b.$tidy = safely(() =>
     parts.$hook?.((kind, name) => mayStore(config, b.s, name, b.$declared(kind, name), strict) || !b.$wanted.push([kind, name])),
   );
+  parts.$signals?.(b);
   return b;
 }

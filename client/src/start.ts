@@ -12,7 +12,6 @@ function begin(config: Config, parts: BootParts, origin: string, script: Carrier
     parts.$enforce?.(config, null, origin);
     throw error;
   }
-  parts.$signals?.(b, !script.b);
   rest(b);
   // The whole script takes the place of a boot of another version.
   Object.defineProperty(window, "assent", { value: expose(b), configurable: true });

@@ -418,11 +418,14 @@ test("one tool that fails keeps no other from hearing", () => {
     },
     (_, first, decided) => heard.push([first, decided]),
   ]);
-  all(boot, true);
-  all({ ...boot, $verdict: "" } as Boot, true);
-  all({ ...boot, $verdict: "signal" } as Boot, true);
+  all(boot);
+  all({ ...boot, $verdict: "" } as Boot);
+  all({ ...boot, $verdict: "signal" } as Boot);
   boot.$tell!();
+  // A boot of another version stands in the page.
+  Object.assign(events, { currentScript: { b: {} } });
+  all(boot);
   console.error = error;
-  assert.equal(errors.length, 4);
-  assert.deepEqual(heard, [[true, false], [true, true], [true, true], [false, true]]);
+  assert.equal(errors.length, 5);
+  assert.deepEqual(heard, [[true, false], [true, true], [true, true], [false, true], [false, true]]);
 });

@@ -2,7 +2,7 @@
 // own beside this one; a site's script holds those of the tools that it uses.
 // Names of third parties must not start with "$" or "_" and a letter where they stand as
 // a property: the compiler would shorten them. Give such a name as a text.
-import type { Boot } from "../boot";
+import type { Boot, Carrier } from "../boot";
 import { safely } from "../safely";
 
 /**
@@ -15,12 +15,13 @@ import { safely } from "../safely";
 export type Signal = (allowed: (key: string) => boolean, first: boolean, decided: boolean) => void;
 
 /** All of a site's signals as one part of the boot; one that fails keeps no other from being sent. */
-export function tell(all: readonly Signal[]): (b: Boot, first: boolean) => void {
-  return (b, first) => {
+export function tell(all: readonly Signal[]): (b: Boot) => void {
+  return (b) => {
     const say = (first: boolean) =>
       safely(() => all.forEach((signal) => safely(() => signal((key) => b.allowed(key), first, !first || b.$verdict !== "ask"))));
     b.$tell = () => void say(false);
-    say(first);
+    // A boot of another version, whose place this one takes, has said the first word.
+    say(!(document.currentScript as Carrier | null)?.b);
   };
 }
 
