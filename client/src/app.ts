@@ -178,6 +178,8 @@ export class App implements Desk {
     if (taken) b.$enforce();
     this.$sweep();
     safely(() => (this._ui ?? b.$parts!.$frame!).$rest());
+    // What is released finds its tools told.
+    b.$tell?.();
     safely(() => b.$release?.());
     b.$emit("change", b.get());
     return taken;

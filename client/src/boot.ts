@@ -11,6 +11,7 @@ import type { enforce } from "./gate/meta";
 import type { preferred } from "./language";
 import type { load } from "./load";
 import { safely } from "./safely";
+import type { tell } from "./signals/signal";
 import { read } from "./stored";
 import type { declared } from "./trackers";
 import type { Wanted } from "./report";
@@ -21,6 +22,8 @@ export interface BootParts {
   readonly $hook?: typeof hook;
   readonly $declared?: typeof declared;
   readonly $gpc?: () => boolean;
+  /** Without it no tool of the page is told anything. */
+  readonly $signals?: ReturnType<typeof tell>;
   /** Without it the site has one language. */
   readonly $preferred?: typeof preferred;
   /** Without it everything is in this script. */
@@ -83,6 +86,8 @@ export interface Boot extends Stale {
   $later?: () => Pick<AssentState, "waiting" | "left">;
   $parts?: Parts;
   $app?: App;
+  /** Tells the page's tools what may be used from now on. */
+  $tell?: () => void;
   /** Releases marked elements. */
   $release?: (() => void) | undefined;
   /** Scripts on their way, and those that have run. */
@@ -175,5 +180,6 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
   b.$tidy = safely(() =>
     parts.$hook?.((kind, name) => mayStore(config, b.s, name, b.$declared(kind, name), strict) || !b.$wanted.push([kind, name])),
   );
+  parts.$signals?.(b);
   return b;
 }

@@ -37,7 +37,7 @@ export interface Config {
   readonly $undeclared: "block" | "with_all" | "report";
   /** What a name that no service declares gets; left out: it waits. */
   readonly $undeclared_storage?: "allow";
-  /** Hosts of the site, as a Content-Security-Policy names them. */
+  /** Hosts of the site, and those that are open before a choice, as a Content-Security-Policy names them. */
   $own: readonly string[];
   /** What this view of the page shows without a consent: a service, and which of its frames was asked for, from 0. */
   $once?: readonly [key: string, nth: number];

@@ -21,14 +21,14 @@ type bannerPage struct {
 	Numbers numbers
 	Errors  problems
 	Unsaved bool   // the form holds changes that the draft does not
-	Open    string // section to show unfolded: who, texts, look, rules, services
+	Open    string // section to show unfolded: who, texts, look, rules, services, signals
 	Changes int    // of the draft against the version in force
 	Touched int    // service to show unfolded; -1: none
 	New     string // language code that was typed
 }
 
 // numbers are kept as typed, so that a slip can be corrected where it is.
-type numbers struct{ ChoiceDays, Radius string }
+type numbers struct{ ChoiceDays, Radius, Wait string }
 
 func (c *console) bannerPage(r *request) (bannerPage, error) {
 	p := bannerPage{Touched: -1}

@@ -35,7 +35,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	n.Controller = site.Controller{Name: get(v, "controller.name"), PolicyURL: get(v, "controller.policy_url")}
 	f.checkURL("controller.policy_url", n.Controller.PolicyURL)
 	n.Regime = v.Get("regime")
-	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius")}
+	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius"), Wait: get(v, "signals.wait")}
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
 	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
@@ -50,6 +50,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	n.Layout.Dark = f.colours(v, "dark")
 	f.texts(v)
 	f.services(v)
+	f.signals(v)
 	return f
 }
 
@@ -112,7 +113,7 @@ func (f *form) services(v url.Values) {
 		}
 		s := site.Service{Key: get(v, at+".key"), Name: get(v, at+".name"), Category: v.Get(at + ".category"),
 			Provider: get(v, at+".provider"), Country: strings.ToUpper(get(v, at+".country")), PolicyURL: get(v, at+".policy_url"),
-			Purpose: map[string]string{}, Hosts: []string{}, Trackers: []site.Tracker{}, Embed: v.Has(at + ".embed")}
+			Purpose: map[string]string{}, Hosts: []string{}, Trackers: []site.Tracker{}, Signal: v.Get(at + ".signal"), Embed: v.Has(at + ".embed")}
 		for _, language := range f.notice.Languages {
 			if purpose := get(v, at+".purpose."+language); purpose != "" {
 				s.Purpose[language] = purpose
@@ -234,9 +235,11 @@ func (f *form) firstSection() string {
 			found["rules"] = true
 		case "service":
 			found["services"] = true
+		case "signals":
+			found["signals"] = true
 		}
 	}
-	for _, s := range []string{"who", "texts", "look", "rules", "services"} {
+	for _, s := range []string{"who", "texts", "look", "rules", "services", "signals"} {
 		if found[s] {
 			return s
 		}
@@ -245,5 +248,5 @@ func (f *form) firstSection() string {
 }
 
 func numbersOf(n *site.Notice) numbers {
-	return numbers{ChoiceDays: strconv.Itoa(n.ChoiceDays), Radius: strconv.Itoa(n.Layout.Radius)}
+	return numbers{ChoiceDays: strconv.Itoa(n.ChoiceDays), Radius: strconv.Itoa(n.Layout.Radius), Wait: waitOf(n)}
 }

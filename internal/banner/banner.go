@@ -264,7 +264,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 8
+const generation = 9
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

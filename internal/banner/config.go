@@ -55,7 +55,7 @@ type (
 		Words    map[string]any `json:"$words"`
 	}
 	placeholders struct {
-		Services []placeholder        `json:"$services"`
+		Services []placeholder  `json:"$services"`
 		Words    map[string]any `json:"$words"`
 	}
 	placeholder struct {
@@ -106,6 +106,10 @@ func trim(n *site.Notice, id string) (*config, error) {
 	}
 	for _, s := range n.Services {
 		e := enforced{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...), Trackers: [][2]string{}}
+		if n.Advanced() && s.Signal == "google" {
+			// Open before a choice and after a refusal, like the site's own hosts.
+			c.Own = append(c.Own, s.Hosts...)
+		}
 		for _, t := range s.Trackers {
 			e.Trackers = append(e.Trackers, [2]string{t.Kind, t.Name})
 		}

@@ -165,7 +165,11 @@ func previewProgram(n *site.Notice) program {
 // everyProgram is every program of a notice that uses every part.
 func everyProgram() []program {
 	all := &site.Notice{Languages: []string{"en", "de"}, Enforcement: site.Enforcement{Policy: true, Report: true}, HonourGPC: true, Layout: site.Layout{Floating: true, Placement: "centre"},
-		Services: []site.Service{{Embed: true, Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}, {Kind: "third_party_cookie"}}}}}
+		Services: []site.Service{{Embed: true, Trackers: []site.Tracker{{Kind: "cookie"}, {Kind: "indexed_db"}, {Kind: "third_party_cookie"}}}},
+		Signals:  &site.Signals{ConsentMode: &site.ConsentMode{}, Event: true}}
+	for _, t := range site.Tools {
+		all.Services = append(all.Services, site.Service{Signal: t.Signal})
+	}
 	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(all), previewProgram(all)}
 }
 
@@ -189,6 +193,7 @@ func (p *program) enforcing(n *site.Notice) {
 	if len(n.Languages) > 1 {
 		p.use(&p.boot, "preferred", "./language")
 	}
+	p.telling(n)
 }
 
 // showing adds what all layers stand in.

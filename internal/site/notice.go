@@ -28,6 +28,8 @@ type Notice struct {
 	Languages   []string         `json:"languages"` // BCP 47; the first is the fallback
 	Texts       map[string]Texts `json:"texts"`     // by language
 	Layout      Layout           `json:"layout"`
+	// Signals are settings of what the page's tools are told; nil: the usual ones.
+	Signals *Signals `json:"signals,omitempty"`
 }
 
 // Controller is who asks (GDPR article 13(1)(a)).
@@ -80,6 +82,8 @@ type Service struct {
 	// while it is refused, a placeholder stands in its place. Left out of the JSON
 	// when it is false, so that older versions keep their bytes.
 	Embed bool `json:"embed,omitempty"`
+	// Signal is how the service itself is told about the choice, one of Tools; "": not at all.
+	Signal string `json:"signal,omitempty"`
 }
 
 // Tracker is one thing that a service stores or sends.

@@ -15,13 +15,16 @@ import (
 func (n *Notice) Scope() string {
 	f := n.filled()
 	for i := range f.Services {
-		// Words, where to read more, and what stands in the page: what they are about is the category.
+		// Words, where to read more, what stands in the page, and how a tool hears of the choice: what they are about is the category.
 		s := &f.Services[i]
-		s.Purpose, s.Transfer, s.PolicyURL, s.Embed = nil, nil, "", false
+		s.Purpose, s.Transfer, s.PolicyURL, s.Embed, s.Signal = nil, nil, "", false, ""
 	}
-	raw, err := json.Marshal(map[string]any{
-		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
-	})
+	about := map[string]any{"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services}
+	if n.Advanced() {
+		// A refusal then no longer keeps Google's tags from sending.
+		about["consent_mode"] = "advanced"
+	}
+	raw, err := json.Marshal(about)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}

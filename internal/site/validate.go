@@ -67,6 +67,9 @@ func (n *Notice) Validate() error {
 	if err := n.checkTexts(); err != nil {
 		return err
 	}
+	if err := n.checkSignals(); err != nil {
+		return err
+	}
 	return n.Layout.validate()
 }
 
@@ -335,6 +338,7 @@ func (n *Notice) filled() *Notice {
 	c := *n
 	c.Categories = append([]Category{}, n.Categories...)
 	c.Languages = append([]string{}, n.Languages...)
+	c.Signals = n.Signals.filled()
 	c.Services = append([]Service{}, n.Services...)
 	for i := range c.Services {
 		s := &c.Services[i]
