@@ -18,6 +18,30 @@ type Live struct {
 	Version string
 	Domains []string
 	Bundle  *Bundle
+	// Variants say which of the bundle's scripts is for whom; nil while the notice
+	// behaves alike everywhere.
+	Variants *Variants
+	// GPC: Global Privacy Control is obeyed wherever the law asks for it, and more
+	// widely where the site says so. Since is when that was published.
+	GPC   bool
+	Since time.Time
+}
+
+// For is the script for a place, see Variants.For. name is "" for the whole script
+// or a part's; nil when there is no such part. A variant that is not compiled
+// is served the strictest.
+func (l *Live) For(name, country, subdivision string) *Script {
+	if l.Variants != nil {
+		if variant := l.Variants.For(country, subdivision); variant != "" {
+			if s := l.Bundle.Parts[variant+"~"+name]; s != nil {
+				return s
+			}
+		}
+	}
+	if name == "" {
+		return &l.Bundle.Script
+	}
+	return l.Bundle.Parts[name]
 }
 
 // Owns tells whether host (lower case, no port) is one of the site's domains or
@@ -91,10 +115,32 @@ func (c *Cache) Refresh(ctx context.Context) error {
 		} else if l.Bundle, err = loadBundle(ctx, c.db, s.Version); err != nil {
 			return err
 		}
+		if was := old[s.Key]; was != nil && was.Version == l.Version {
+			l.Variants, l.GPC, l.Since = was.Variants, was.GPC, was.Since
+		} else if err := c.behave(ctx, l); err != nil {
+			return err
+		}
 		fresh[s.Key] = l
 	}
 	c.live.Store(&fresh)
 	c.seen = now
+	return nil
+}
+
+// behave works out how the version in force behaves where.
+func (c *Cache) behave(ctx context.Context, l *Live) error {
+	v, err := loadVersion(ctx, c.db, l.Version)
+	if err != nil {
+		return err
+	}
+	l.Since = v.PublishedAt
+	vs := v.Notice.Variants()
+	for i := range vs.List {
+		l.GPC = l.GPC || vs.List[i].HonourGPC
+	}
+	if len(vs.List) > 1 {
+		l.Variants = vs
+	}
 	return nil
 }
 

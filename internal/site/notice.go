@@ -19,7 +19,20 @@ type Notice struct {
 	// again, in days; 1 to 390. 180 by default (CNIL 2020-092; Italy forbids less).
 	ChoiceDays int `json:"choice_days"`
 	// HonourGPC makes Global Privacy Control a refusal without a banner.
-	HonourGPC   bool             `json:"honour_gpc"`
+	HonourGPC bool `json:"honour_gpc"`
+	// Regimes are keys of regime packs (internal/regime/packs), by whose rules
+	// visitors of their places are asked; none: Regime serves everybody. With them Regime is the
+	// strictest model among them, and RestOfWorld the pack of all other places, or
+	// "strictest" (so is "").
+	Regimes     []string `json:"regimes,omitempty"`
+	RestOfWorld string   `json:"rest_of_world,omitempty"`
+	// Exempt are the categories of which the site says that they meet the conditions
+	// of an exemption, where a pack has one for them.
+	Exempt []string `json:"exempt,omitempty"`
+	// DNT says what Do Not Track (W3C, retired 2019) does: "ignore" (so does "") or "refuse".
+	DNT string `json:"dnt,omitempty"`
+	// Variant is the one that is compiled; nil while nobody has chosen one.
+	Variant     *Variant         `json:"-"`
 	Enforcement Enforcement      `json:"enforcement"`
 	Categories  []Category       `json:"categories"` // necessary first
 	Services    []Service        `json:"services"`
@@ -110,6 +123,15 @@ type Texts struct {
 	Withdraw            string            `json:"withdraw"`
 	NotSent             string            `json:"not_sent"` // the record waits in the queue
 	Reopen              string            `json:"reopen"`   // label of the floating button
+	// Where visitors opt out, or are only told; without them the words above stand in.
+	OptoutTitle string `json:"optout_title,omitempty"`
+	OptoutBody  string `json:"optout_body,omitempty"`
+	OptoutLink  string `json:"optout_link,omitempty"` // the way to the choices, "Your Privacy Choices"
+	NoticeTitle string `json:"notice_title,omitempty"`
+	NoticeBody  string `json:"notice_body,omitempty"`
+	NoticeOK    string `json:"notice_ok,omitempty"`
+	GPCHonoured string `json:"gpc_honoured,omitempty"` // after Global Privacy Control was obeyed
+	DNTHonoured string `json:"dnt_honoured,omitempty"`
 }
 
 // Layout is where the banner stands and how it looks.

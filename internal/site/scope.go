@@ -18,9 +18,12 @@ func (n *Notice) Scope() string {
 		// Words, and where to read more: what they are about is the category.
 		f.Services[i].Purpose, f.Services[i].PolicyURL = nil, ""
 	}
-	raw, err := json.Marshal(map[string]any{
-		"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services,
-	})
+	about := map[string]any{"controller": f.Controller.Name, "regime": f.Regime, "categories": f.Categories, "services": f.Services}
+	// A choice that was made with a category on beforehand is another one.
+	if v := n.Variant; v != nil && len(v.Exempt) > 0 {
+		about["exempt"] = v.Exempt
+	}
+	raw, err := json.Marshal(about)
 	if err != nil {
 		panic(err) // strings and numbers only
 	}
