@@ -68,10 +68,11 @@ export class App implements Desk {
   /** What the visitor, or a signal of the browser, is to decide at the start. */
   $begin(): void {
     this.$sweep();
-    const { $verdict: verdict } = this._b;
-    if (verdict === "signal") void this.$decide("signal", this.$selection, "signal");
-    else if (verdict === "ask") this._view.$ask();
-    else this._b.$parts!.$frame!.$rest();
+    const { $verdict: verdict, $parts: parts } = this._b;
+    const signalled = verdict === "signal";
+    if (signalled) void this.$decide("signal", this.$selection, "signal");
+    if (verdict === "ask" || (signalled && parts!.$confirm)) this._view.$ask();
+    else if (!signalled) parts!.$frame!.$rest();
   }
 
   /** The page is there: what is left behind goes, what waits is sent. */

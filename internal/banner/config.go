@@ -28,6 +28,10 @@ type (
 		Categories []string   `json:"$categories"`
 		Services   []enforced `json:"$services"`
 		Languages  []string   `json:"$languages"`
+		Preset     *preset    `json:"$preset,omitempty"`
+		Heeds      bool       `json:"$heeds,omitempty"`
+
+		Variants map[string]override `json:"$variants,omitempty"`
 	}
 	// enforced is a service as enforcement sees it.
 	enforced struct {
@@ -45,6 +49,7 @@ type (
 		PolicyURL  string         `json:"$policy_url"`
 		Placement  string         `json:"$placement"`
 		Domains    []string       `json:"$domains"`
+		Pill       bool           `json:"$pill,omitempty"`
 		Words      map[string]any `json:"$words"`
 	}
 	details struct {
@@ -83,6 +88,7 @@ func trim(n *site.Notice, id string) (*config, error) {
 		Services:   []enforced{},
 		Languages:  n.Languages,
 	}
+	c.Preset = presetOf(n)
 	if n.Enforcement.UndeclaredStorage == "allow" {
 		c.Storage = "allow"
 	}
@@ -107,7 +113,7 @@ func themeOf(n *site.Notice, languages []string) theme {
 			t.Dir[language] = "rtl"
 		}
 		if n.Layout.Floating {
-			t.Reopen[language] = n.Texts[language].Reopen
+			t.Reopen[language] = reopenWord(n, language)
 		}
 	}
 	return t
@@ -145,7 +151,7 @@ func colours(l site.Layout) string {
 
 func questionOf(n *site.Notice, languages []string) question {
 	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement,
-		Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
+		Pill: hasPill(n), Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
 	optional := 0
 	for _, s := range n.Services {
 		if s.Category != "necessary" {
@@ -154,10 +160,13 @@ func questionOf(n *site.Notice, languages []string) question {
 	}
 	for _, language := range languages {
 		t := n.Texts[language]
-		q.Words[language] = map[string]string{
-			"$title": t.Title, "$body": strings.ReplaceAll(t.Body, "{partners}", strconv.Itoa(optional)),
+		words := map[string]string{
+			"$title": t.Title, "$body": t.Body,
 			"$accept_all": t.AcceptAll, "$refuse_all": t.RefuseAll, "$choose": t.Choose, "$policy": t.Policy,
 		}
+		mildWords(n, language, words)
+		words["$body"] = strings.ReplaceAll(words["$body"], "{partners}", strconv.Itoa(optional))
+		q.Words[language] = words
 	}
 	return q
 }
@@ -165,7 +174,8 @@ func questionOf(n *site.Notice, languages []string) question {
 // notDetails are texts that no preferences show: they are the first layer's, or
 // the site has no use for them.
 func notDetails(n *site.Notice) []string {
-	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen"}
+	names := []string{"$title", "$body", "$accept_all", "$refuse_all", "$choose", "$policy", "$reopen",
+		"$optout_title", "$optout_body", "$optout_link", "$notice_title", "$notice_body", "$notice_ok", "$gpc_honoured", "$dnt_honoured"}
 	if len(n.Services) == 0 {
 		names = append(names, "$provider", "$purpose", "$trackers", "$lifetime")
 	}
@@ -182,6 +192,7 @@ func detailsOf(n *site.Notice, languages []string) details {
 		for _, name := range notDetails(n) {
 			delete(words, name)
 		}
+		words["$preferences_body"] = preferencesBody(n, language)
 		d.Words[language] = words
 	}
 	return d

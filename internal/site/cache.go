@@ -27,21 +27,18 @@ type Live struct {
 	Since time.Time
 }
 
-// For is the script for a place, see Variants.For. name is "" for the whole script
-// or a part's; nil when there is no such part. A variant that is not compiled
-// is served the strictest.
-func (l *Live) For(name, country, subdivision string) *Script {
-	if l.Variants != nil {
-		if variant := l.Variants.For(country, subdivision); variant != "" {
-			if s := l.Bundle.Parts[variant+"~"+name]; s != nil {
-				return s
-			}
+// Script is the script of a variant: the whole one, or the part with a name; nil
+// when there is no such part. What was not compiled for a variant is the strictest's.
+func (l *Live) Script(variant, part string) *Script {
+	if variant != "" {
+		if s := l.Bundle.Parts[variant+"~"+part]; s != nil {
+			return s
 		}
 	}
-	if name == "" {
+	if part == "" {
 		return &l.Bundle.Script
 	}
-	return l.Bundle.Parts[name]
+	return l.Bundle.Parts[part]
 }
 
 // Owns tells whether host (lower case, no port) is one of the site's domains or

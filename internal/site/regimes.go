@@ -23,6 +23,15 @@ type Variant struct {
 	several    bool
 }
 
+// Suffix is what stands behind a BundleID for the variant's scripts: a boot that begins with
+// another variant gets the whole script of this one, which takes its place.
+func (v *Variant) Suffix() string {
+	if v.Name == "" {
+		return ""
+	}
+	return "~" + v.Name
+}
+
 // Several tells whether the notice has other variants besides.
 func (v *Variant) Several() bool { return v != nil && v.several }
 
@@ -176,7 +185,9 @@ func stricter(a, b Variant) Variant {
 	v.ChoiceDays = max(a.ChoiceDays, b.ChoiceDays)
 	v.HonourGPC = a.HonourGPC || b.HonourGPC
 	v.Confirm = a.Confirm || b.Confirm
-	v.Link = cmp.Or(a.Link, b.Link)
+	if v.Link = cmp.Or(a.Link, b.Link); v.Regime == packs.OptIn {
+		v.Link = "" // who is asked first needs no way to opt out beside it
+	}
 	v.Exempt = slices.DeleteFunc(slices.Clone(a.Exempt), func(c string) bool { return !slices.Contains(b.Exempt, c) })
 	v.Packs = append(slices.Clone(a.Packs), b.Packs...)
 	return v

@@ -30,8 +30,8 @@ func TestVariantOfAPlace(t *testing.T) {
 		country, subdivision string
 		want                 string // name regime days signals exempt link
 	}{
-		{"nobody knows where", world("world-notice"), "", "", " opt-in 365 gpc+told  Your Privacy Choices"},
-		{"a code for nowhere", world("world-notice"), "XX", "", " opt-in 365 gpc+told  Your Privacy Choices"},
+		{"nobody knows where", world("world-notice"), "", "", " opt-in 365 gpc+told  "},
+		{"a code for nowhere", world("world-notice"), "XX", "", " opt-in 365 gpc+told  "},
 		{"Germany", world("world-notice"), "DE", "", "eu opt-in 180   "},
 		{"Switzerland, which is like the Union here", world("world-notice"), "CH", "", "eu opt-in 180   "},
 		{"California", world("world-notice"), "US", "US-CA", "us-ca opt-out 365 gpc+told  Your Privacy Choices"},
@@ -43,14 +43,14 @@ func TestVariantOfAPlace(t *testing.T) {
 		{"Ontario", world("world-notice"), "CA", "CA-ON", "world-notice notice-only 180   "},
 		{"Canada, without a province", world("world-notice"), "CA", "", "eu opt-in 180   "},
 		{"Japan", world("world-notice"), "JP", "", "world-notice notice-only 180   "},
-		{"Japan, where the rest is the strictest", world(""), "JP", "", " opt-in 365 gpc+told  Your Privacy Choices"},
+		{"Japan, where the rest is the strictest", world(""), "JP", "", " opt-in 365 gpc+told  "},
 		{"Japan, asked first", world("world-opt-in"), "JP", "", "eu opt-in 180   "},
 		{"Japan, as in the Union", world("eu"), "JP", "", "eu opt-in 180   "},
 		{"France, with audience measurement", exempt, "FR", "", "eu-fr opt-in 180  analytics "},
 		{"Germany, which has no such exemption", exempt, "DE", "", "eu opt-in 180   "},
 		{"the United Kingdom, with both exemptions", exempt, "GB", "", "uk opt-in 180  analytics,functional "},
 		{"Switzerland, which has the same two", exempt, "CH", "CH-ZH", "uk opt-in 180  analytics,functional "},
-		{"nobody knows where, with exemptions", exempt, "", "", " opt-in 365 gpc+told  Your Privacy Choices"},
+		{"nobody knows where, with exemptions", exempt, "", "", " opt-in 365 gpc+told  "},
 		{"Italy is not asked after a month", quick, "IT", "", "eu opt-in 180   "},
 		{"Brazil, like the United Kingdom, is", quick, "BR", "", "uk opt-in 30   "},
 	} {

@@ -15,7 +15,17 @@ export function answers(desk: Desk, texts: Words, look: "main" | "plain", source
 }
 
 /** hint: somebody is about to choose. */
-export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "section" | "dialog", choose: () => void, hint: () => void): HTMLElement {
+export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "section" | "dialog", choose: () => void, hint: () => void, _rest: () => void): HTMLElement {
+  return layer(question, texts, tag, ...answers(desk, texts, "main", "banner"), way(texts, choose, hint));
+}
+
+/** The way to the preferences. */
+export function way(texts: Words, choose: () => void, hint: () => void): HTMLElement {
+  return h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose);
+}
+
+/** Who says what, and what can be done. */
+export function layer(question: Question, texts: Words, tag: "section" | "dialog", ...actions: HTMLElement[]): HTMLElement {
   const text = h(
     "div",
     { class: "text" },
@@ -29,15 +39,5 @@ export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "s
       text.tabIndex = text.scrollHeight > text.clientHeight ? 0 : -1;
     }).observe(text),
   );
-  return h(
-    tag,
-    { class: "banner " + question.$placement, "aria-labelledby": "title" },
-    text,
-    h(
-      "div",
-      { class: "actions" },
-      ...answers(desk, texts, "main", "banner"),
-      h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose),
-    ),
-  );
+  return h(tag, { class: "banner " + question.$placement, "aria-labelledby": "title" }, text, h("div", { class: "actions" }, ...actions));
 }
