@@ -87,7 +87,6 @@ func New(d Deps) http.Handler {
 	p.mount(mux, []route{
 		{"GET /b/{file}", p.script, problem},
 		{"GET /b/{site}/{file}", p.part, problem},
-		{"GET /b/{site}/gpc.json", p.gpc, problem},
 		{"POST /v1/consents", p.consent, problem},
 		{"OPTIONS /v1/consents", preflight, problem},
 		{"POST /v1/events", p.events, problem},

@@ -129,6 +129,9 @@ type caching struct {
 // the answer, which takes the boot's place. GET /b/{site}/boot.js is the boot itself,
 // for those who build pages.
 func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
+	if r.PathValue("file") == "gpc.json" { // the mux would not know which path is the narrower one
+		return p.gpc(w, r)
+	}
 	key := r.PathValue("site")
 	name, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
 	live := p.Cache.Site(key)
