@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/regime/packs"
 	"assent/internal/site"
 )
 
@@ -85,6 +86,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius")}
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
+	f.regimes(v)
 	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
 	if v.Get("undeclared_storage") == "allow" { // the other rule has no word in older notices
 		n.Enforcement.UndeclaredStorage = "allow"
@@ -97,6 +99,33 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.texts(v)
 	f.services(v)
 	return f
+}
+
+// regimes reads where the site's visitors are, and by which rules they are asked.
+func (f *form) regimes(v url.Values) {
+	n := f.notice
+	n.Regimes, n.Exempt, n.RestOfWorld, n.DNT = nil, nil, "", ""
+	if v.Get("dnt") != "" {
+		n.DNT = "refuse"
+	}
+	for _, p := range packs.All() {
+		if !p.World() && slices.Contains(v["regimes"], p.Key) {
+			n.Regimes = append(n.Regimes, p.Key)
+		}
+	}
+	if len(n.Regimes) == 0 {
+		return
+	}
+	if rest := v.Get("rest_of_world"); packs.Get(rest) != nil {
+		n.RestOfWorld = rest
+	}
+	for _, c := range n.Categories {
+		if c.Key != "necessary" && slices.Contains(v["exempt"], c.Key) {
+			n.Exempt = append(n.Exempt, c.Key)
+		}
+	}
+	// Where packs decide, the notice's own kind of consent is that of the strictest.
+	n.Regime = n.StrictestRegime()
 }
 
 // get is one value without the space that people paste around it.
@@ -150,13 +179,15 @@ func (f *form) contrast(field, what, a, b string) {
 // texts reads every language that the form carries.
 func (f *form) texts(v url.Values) {
 	n := f.notice
+	before := n.Texts
 	n.Languages, n.Texts = nil, map[string]site.Texts{}
 	for _, language := range v["languages"] {
 		if _, twice := n.Texts[language]; twice || !languagePattern.MatchString(language) || len(n.Languages) >= 60 {
 			continue
 		}
 		n.Languages = append(n.Languages, language)
-		t := site.Texts{CategoryName: map[string]string{}, CategoryDescription: map[string]string{}}
+		t := before[language] // with the texts that the form does not show
+		t.CategoryName, t.CategoryDescription = map[string]string{}, map[string]string{}
 		for _, g := range textGroups {
 			for _, field := range g.Fields {
 				name := "texts." + language + "." + field.Name

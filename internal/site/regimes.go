@@ -69,7 +69,11 @@ func (n *Notice) Variants() *Variants {
 	strictest := n.strictest()
 	vs := &Variants{List: []Variant{strictest}, places: map[string]string{}}
 	for _, key := range n.Regimes {
-		for _, j := range packs.Get(key).Jurisdictions {
+		p := packs.Get(key)
+		if p == nil { // of another release; see under
+			continue
+		}
+		for _, j := range p.Jurisdictions {
 			country, _, below := strings.Cut(j, "-")
 			if below {
 				vs.add(j, n.at(country, j))
@@ -131,6 +135,15 @@ func (n *Notice) at(country, subdivision string) Variant {
 	return v
 }
 
+// StrictestRegime is the strictest model among the notice's packs, or its own regime
+// where it names none.
+func (n *Notice) StrictestRegime() string {
+	if len(n.Regimes) == 0 {
+		return n.Regime
+	}
+	return n.strictest().Regime
+}
+
 // strictest is what holds where nobody knows where a visitor is. Exemptions
 // belong to places, so it has none.
 func (n *Notice) strictest() Variant {
@@ -156,6 +169,10 @@ func (n *Notice) rest() Variant {
 // under is what the notice does under one pack: its own settings, as far as the
 // pack lets it.
 func (n *Notice) under(p *packs.Pack, country, subdivision string) Variant {
+	if p == nil {
+		// A version that another release published: what this one does not know is as strict as can be.
+		return Variant{Regime: packs.OptIn, ChoiceDays: n.ChoiceDays, HonourGPC: true, Packs: []string{""}}
+	}
 	v := Variant{Regime: p.Model, ChoiceDays: max(n.ChoiceDays, p.AskAgain.NotBefore), Link: p.Link, Packs: []string{p.Key}}
 	if p.AskAgain.Latest > 0 {
 		v.ChoiceDays = min(v.ChoiceDays, p.AskAgain.Latest)

@@ -140,6 +140,19 @@ func TestOneRegimeIsOneVariant(t *testing.T) {
 	}
 }
 
+// A database may be opened by a release that does not know a pack any more, or not yet.
+func TestUnknownPackIsTheStrictest(t *testing.T) {
+	n := world("world-notice")
+	n.Regimes = []string{"us-ca", "of-another-release"}
+	vs := n.Variants()
+	if v := vs.List[0]; v.Name != "" || v.Regime != "opt-in" || !v.HonourGPC {
+		t.Errorf("the strictest is %+v", v)
+	}
+	if name := vs.For("US", "US-CA"); name != "us-ca" {
+		t.Errorf("California has %q", name)
+	}
+}
+
 func TestRegimesThatAreRefused(t *testing.T) {
 	for _, row := range []struct {
 		name, says string
