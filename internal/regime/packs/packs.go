@@ -260,6 +260,9 @@ func (p *Pack) checkArticles() error {
 		if err := checkDay(a.InForce, false); err != nil {
 			return err
 		}
+		if a.InForce > p.ValidFrom {
+			return fmt.Errorf("%s is in force since %s, and all of the pack since %s", a.Citation, a.InForce, p.ValidFrom)
+		}
 	}
 	return nil
 }

@@ -39,6 +39,7 @@ func TestReadRefusesWhatIsNotSound(t *testing.T) {
 		{"an exemption where nobody is asked", `"opt-in"`, `"opt-out"`},
 		{"a jurisdiction without articles", `[{"citation":"Act","in_force":"2026-01-01","says":"So."}]`, `[]`},
 		{"an article without a day", `"in_force":"2026-01-01"`, `"in_force":""`},
+		{"an article that is not yet in force", `"in_force":"2026-01-01"`, `"in_force":"2026-01-02"`},
 		{"an article that says nothing", `"So."`, `""`},
 		{"a confirmation of what need not be obeyed", `"mandatory","since":"2026-01-01"`, `"recommended","since":""`},
 	} {
