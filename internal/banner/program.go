@@ -308,6 +308,7 @@ var shortNames = sync.OnceValue(func() map[string]any {
 	generated["entry.ts"] = entry.String()
 	o := options()
 	o.Plugins = []api.Plugin{sources(generated)}
+	o.MangleCache = map[string]any{} // without one, none comes back
 	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		panic("banner: " + result.Errors[0].Text) // the files are in the binary

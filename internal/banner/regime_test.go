@@ -218,3 +218,56 @@ func TestOneRegimeHasNoVariants(t *testing.T) {
 		}
 	}
 }
+
+// A page is the same for everybody: its boot begins with the strictest, is followed by
+// the script for the visitor's place, and begins with that from the next page on.
+func TestBootOfASiteWithSeveralRegimes(t *testing.T) {
+	n := notice()
+	n.Regimes = []string{"eu", "us-ca"}
+	if err := n.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	w := newWeb(t, n, bootPage)
+	b := mustCompile(t, n)
+	live := &site.Live{Bundle: b}
+	visit := func(country, subdivision string) { // as internal/public chooses
+		v := site.Variant{Name: n.Variants().For(country, subdivision)}
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.id, w.script = site.BundleID(testVersion, b.Build)+v.Suffix(), live.Script(v.Name, "").Plain
+		w.parts = map[string]*site.Script{"boot": b.Parts["boot"]}
+		for _, name := range []string{"core.en", "ask.en", "more.en", "mark.en"} {
+			w.parts[name] = live.Script(v.Name, name)
+		}
+	}
+	ctx := browsertest.Start(t, browsertest.Options{Still: true})
+
+	visit("US", "US-CA")
+	browsertest.Open(t, ctx, w.url(shop, "/"))
+	browsertest.Wait(t, ctx, in(banner, ".close")+" && document.readyState == 'complete' && localStorage.assent_regime_k3y == 'us-ca'")
+	if browsertest.Eval[bool](t, ctx, "'ran' in window || Boolean("+in(banner, ".accept")+")") {
+		t.Error("the first page is not held to the strictest, or asks")
+	}
+	if got := w.loaded(); got != "ask.en" {
+		t.Errorf("the first page asks for %q, want one script", got)
+	}
+	browsertest.Click(t, ctx, in(banner, ".close"))
+	browsertest.Open(t, ctx, w.url(shop, "/next"))
+	browsertest.Wait(t, ctx, in(root, ".floating")+" && "+everythingRan)
+	if got := w.loaded(); got != "core.en" {
+		t.Errorf("the next page asks for %q, want core.en", got)
+	}
+	if label := browsertest.Eval[string](t, ctx, in(root, ".floating")+".textContent"); label != "Your Privacy Choices" {
+		t.Errorf("the button says %q", label)
+	}
+	browsertest.Shot(t, ctx, "california-next-page")
+
+	visit("DE", "")
+	browsertest.Open(t, ctx, w.url(shop, "/abroad"))
+	browsertest.Wait(t, ctx, in(banner, ".accept")+" && localStorage.assent_regime_k3y != 'us-ca' && !assent.allowed('analytics')")
+	browsertest.Open(t, ctx, w.url(shop, "/abroad/next"))
+	browsertest.Wait(t, ctx, in(banner, ".accept")+" && window.own && document.readyState == 'complete'")
+	if browsertest.Eval[bool](t, ctx, "'ran' in window") {
+		t.Error("the second page abroad runs what waits for a yes")
+	}
+}
