@@ -1,6 +1,5 @@
 // Asks, decides, stores, sends: what a page needs when something is to be decided.
 import type { Boot } from "./boot";
-import { SCROLL } from "./meet";
 import {
   complete,
   everyService,
@@ -16,8 +15,8 @@ import { NECESSARY } from "./config";
 import type { Assent } from "../assent";
 import { layers, type Desk, type Source, type Ui } from "./elements/ui";
 import { Queue } from "./send";
-import { safely } from "./safely";
-import { keep, session, write } from "./storage";
+import { quietly, safely } from "./safely";
+import { write } from "./storage";
 import { read } from "./stored";
 import { uuid4, uuid7 } from "./uuid";
 
@@ -77,10 +76,11 @@ export class App implements Desk {
   /** What the visitor, or a signal of the browser, is to decide at the start. */
   $begin(): void {
     this.$sweep();
-    const { $verdict: verdict } = this._b;
-    if (verdict === "signal") void this.$decide("signal", this.$selection, "signal");
-    else if (verdict === "ask") this._view.$ask();
-    else this._b.$parts!.$frame!.$rest();
+    const { $verdict: verdict, $parts: parts } = this._b;
+    const signalled = verdict === "signal";
+    if (signalled) void this.$decide("signal", this.$selection, "signal");
+    if (verdict === "ask" || (signalled && parts!.$confirm)) this._view.$ask();
+    else if (!signalled) parts!.$frame!.$rest();
   }
 
   /** The page is there: what is left behind goes, what waits is sent. */
@@ -138,7 +138,8 @@ export class App implements Desk {
     if (taken) await this._drop();
     if (taken || reload) {
       await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
-      keep(session, SCROLL + location.pathname, String(scrollY));
+      // Browsers keep the place over a reload, unless the page told them not to.
+      quietly(() => (history.scrollRestoration = "auto"));
       // Without a line the browser would show its error page instead of this one.
       if (navigator.onLine) again();
       else addEventListener("online", again);

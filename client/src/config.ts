@@ -3,6 +3,8 @@
 // writes them. The compiler shortens every property whose name starts with "$", here and
 // wherever it is read. Texts that a site has no use for are left out.
 
+import type { Selection } from "./decision";
+
 export type Kind =
   | "cookie"
   | "local_storage"
@@ -45,6 +47,14 @@ export interface Config {
   readonly $categories: readonly string[];
   readonly $services: readonly Service[];
   readonly $languages: readonly string[];
+  /** What holds before a choice, where that is not all or nothing: some categories are exempt. */
+  readonly $preset?: Selection;
+  /** The other variants of a site with several regimes, by name; the boot's only. */
+  readonly $variants?: Readonly<Record<string, Partial<Config>>>;
+  /** Whether the variant heeds Global Privacy Control; the boot's only, of a site with several. */
+  readonly $heeds?: boolean;
+  /** What there is to do instead of asking: nothing, where the visitor has read the notice; or what Do Not Track says. */
+  readonly $else?: "idle" | "signal";
 }
 
 /** What everything that is shown needs, besides the style. By language. */
@@ -61,6 +71,8 @@ export interface Question {
   readonly $placement: "bar" | "box" | "centre";
   /** The cookie is shared by the longest of them that the page is under. */
   readonly $domains: readonly string[];
+  /** The way to the choices has the sign that the law wants beside its wording. */
+  readonly $pill?: boolean;
   /** By language. */
   readonly $words: Readonly<Record<string, Words>>;
 }
@@ -73,6 +85,11 @@ export interface Words {
   readonly $refuse_all: string;
   readonly $choose: string;
   readonly $policy: string;
+  /** Where the first layer tells and does not ask. */
+  readonly $close?: string;
+  /** After Global Privacy Control, or Do Not Track, was obeyed. */
+  readonly $honoured?: string;
+  readonly $dnt_honoured?: string;
 }
 
 /** What the preferences need besides. */

@@ -2,6 +2,7 @@
 import type { App } from "./app";
 import type { Boot } from "./boot";
 import type { Details, Question, Theme } from "./config";
+import type { firstLayer } from "./elements/banner";
 import type { floating } from "./elements/floating";
 import { frame, type Frame } from "./elements/frame";
 import type { modal } from "./elements/modal";
@@ -35,6 +36,10 @@ export interface Parts {
   /** Decides, and asks. */
   readonly $decide?: typeof App;
   readonly $question?: Question;
+  /** The first layer that fits the regime. */
+  readonly $first?: typeof firstLayer;
+  /** What is shown instead once a signal of the browser was obeyed. */
+  readonly $confirm?: typeof firstLayer;
   /** Without it the page can be used while the first layer asks. */
   readonly $modal?: typeof modal;
   readonly $preferences?: typeof preferences;

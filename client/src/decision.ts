@@ -27,20 +27,22 @@ const DAY = 86_400_000;
 
 /**
  * The stored choice where it is in force; else whether a signal of the browser
- * decides, the visitor is asked, or there is nothing to decide. A clock that was set back by more than a day
+ * decides, the visitor is asked (or told, where everything runs until refused), or there is nothing to do. A clock that was set back by more than a day
  * makes a choice look as if it came from the future; it is not trusted, because
  * it would never expire.
  */
 export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Choice | "signal" | "ask" | "idle" {
   if (!optional(config).length) return "idle";
   const age = now - (stored?.time ?? 0);
-  if (stored?.scope === config.$scope && age >= -DAY && age <= config.$choice_days * DAY) return stored;
-  return gpc && config.$regime !== "notice-only" ? "signal" : "ask";
+  // Who opted out stays out, of what is new as well, and is not asked again (California Civil Code 1798.135(c)(4)).
+  const lasting = config.$regime !== "opt-in" && stored?.action !== "accept_all";
+  if (stored && (lasting || (stored.scope === config.$scope && age >= -DAY && age <= config.$choice_days * DAY))) return stored;
+  return gpc ? "signal" : config.$else ?? "ask";
 }
 
 /** What holds before a visitor has decided. */
 export function preset(config: Config): Selection {
-  return uniform(config, config.$regime === "opt-out" || config.$regime === "notice-only");
+  return config.$preset ?? uniform(config, config.$regime !== "opt-in");
 }
 
 /** Everything granted, or everything refused. */

@@ -3,9 +3,6 @@ import type { App } from "./app";
 import type { Boot } from "./boot";
 import { quietly } from "./safely";
 
-/** Where a page was before the one reload after a decision. */
-export const SCROLL = "assent_scroll";
-
 export function open(b: Boot): void {
   // What opens them may have to be loaded, too: both at once.
   if (!b.$parts!.$preferences) b.$need("more");
@@ -34,7 +31,6 @@ export function meet(b: Boot): void {
   };
   addEventListener("pagehide", tidy);
   const loaded = () => {
-    scroll();
     tidy();
     // Without the part that decides: something of a refused service, or a decision that was not sent, may be left.
     if (b.$app) b.$app.$settle();
@@ -43,16 +39,6 @@ export function meet(b: Boot): void {
   if (!parts.$markup) seek(b);
   if (document.readyState === "complete") loaded();
   else addEventListener("load", loaded);
-}
-
-/** Browsers keep the place over a reload, unless the page told them not to. */
-function scroll(): void {
-  quietly(() => {
-    const key = SCROLL + location.pathname;
-    const top = sessionStorage[key] as string;
-    if (top) scrollTo(0, +top);
-    delete sessionStorage[key];
-  });
 }
 
 /** Marked elements are released by a part of its own, which most pages need not load. */

@@ -19,9 +19,11 @@ function begin(config: Config, parts: BootParts, origin: string, script: Carrier
 
 /** The boot in the page, which loads what the page needs. */
 export function inline(config: Config, parts: BootParts): void {
-  begin(config, parts, config.$origin, document.currentScript as Carrier, (b) => {
-    b.$need(/k|g/.test(b.$verdict) ? "ask" : "core");
-  });
+  begin(config, parts, config.$origin, document.currentScript as Carrier, need);
+}
+
+export function need(b: Boot): void {
+  b.$need(/k|g/.test(b.$verdict) ? "ask" : "core");
 }
 
 /** The tag: once per page, whatever the page does with it. */
@@ -41,12 +43,14 @@ export function tag(config: Config, parts: BootParts, rest: (b: Boot) => void): 
   const stale = script.b;
   begin(config, parts, origin, script, (b) => {
     if (stale) {
-      // The boot in the page is of another version: its hooks and listeners stay, this one decides.
-      console.warn("Assent: the boot in this page is out of date");
+      // The boot in the page is of another version, or began with another regime: its hooks and listeners stay, this one decides.
+      if (stale.i.slice(0, 72) !== b.i.slice(0, 72)) console.warn("Assent: the boot in this page is out of date");
       document.querySelector("assent-consent")?.remove();
       b.l = stale.l;
       if (stale.t) b.t = stale.t;
       stale.n = b;
+      // Its policy stays, too.
+      if (b.$limit) b.$limit = stale.s;
       stale.s = b.s;
       b.on("change", () => (stale.s = b.s));
     } else if (parts.$enforce && (document.scripts[0] !== script || script.async || script.defer)) {

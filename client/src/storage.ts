@@ -36,7 +36,6 @@ class Brief {
 
 /** Only the three methods above and Object.keys may be used on these. */
 export const local = quietly(() => localStorage) ?? (new Brief() as unknown as Storage);
-export const session = quietly(() => sessionStorage) ?? (new Brief() as unknown as Storage);
 
 /** Writes an item; false where there is no room, or a page lets nobody write. */
 export function keep(area: Storage, name: string, value: string): boolean {

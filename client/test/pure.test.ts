@@ -3,9 +3,10 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { delay, parseEntry, settled } from "../src/backoff";
 import type { Config, Kind, Service, Tracker } from "../src/config";
-import { complete, granted, grantsMore, mayStore, preset, uniform } from "../src/decision";
+import { complete, granted, grantsMore, judge, mayStore, preset, uniform } from "../src/decision";
 import { fits, parents } from "../src/hosts";
 import { pick } from "../src/language";
+import { recall, remember, tell, told } from "../src/regimes";
 import { declared } from "../src/trackers";
 import { uuid4, uuid7 } from "../src/uuid";
 
@@ -158,4 +159,37 @@ test("parents of a host", () => {
   assert.deepEqual(parents("a.b.shop.example"), ["a.b.shop.example", "b.shop.example", "shop.example"]);
   assert.deepEqual(parents("localhost"), []);
   assert.deepEqual(parents("127.0.0.1"), []);
+});
+
+describe("a site with several regimes", () => {
+  const strict = { $site: "k3y", $id: "0123", $scope: "a", $regime: "opt-in", $choice_days: 2, $categories: ["necessary", "analytics", "advertising"], $services: [] };
+  const config = { ...strict, $variants: { us: { $id: "0123~us", $scope: "b", $regime: "opt-out", $preset: null } } } as unknown as Config;
+  test("begins with the strictest, and then with what the server told", () => {
+    assert.equal(recall(config).$regime, "opt-in");
+    remember({ ...config, $id: "0123~us" });
+    assert.deepEqual([recall(config).$regime, recall(config).$scope, recall(config).$site], ["opt-out", "b", "k3y"]);
+    remember(config);
+    assert.equal(recall(config).$regime, "opt-in");
+  });
+  test("begins with the strictest where something else is kept", () => {
+    for (const name of ["atlantis", "__proto__", "constructor", "toString"]) {
+      remember({ ...config, $id: "0123~" + name });
+      assert.deepEqual({ ...recall(config) }, { ...config });
+    }
+  });
+  test("tells a visitor once, and again when the notice is another or long ago", () => {
+    const mild = { ...config, $regime: "opt-out" } as Config;
+    assert.equal(judge(told(mild), null, Date.now(), false), "ask");
+    tell(mild);
+    assert.equal(judge(told(mild), null, Date.now(), false), "idle");
+    assert.equal(judge(told(mild), null, Date.now(), true), "signal");
+    assert.equal(judge(told({ ...mild, $scope: "c" }), null, Date.now(), false), "ask");
+    assert.equal(judge(told({ ...mild, $choice_days: 0 }), null, Date.now(), false), "ask");
+  });
+  test("has what is exempt before a choice, and nothing else", () => {
+    const exempt = { ...config, $preset: { categories: { analytics: true, advertising: false }, services: {} } } as Config;
+    assert.equal(granted(exempt, preset(exempt), "analytics"), true);
+    assert.equal(granted(exempt, preset(exempt), "advertising"), false);
+    assert.equal(granted(config, preset(config), "analytics"), false);
+  });
 });

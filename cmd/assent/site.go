@@ -19,7 +19,8 @@ type siteAnswer struct {
 	Tag     string   `json:"tag"`
 	Boot    string   `json:"boot"` // what a page may hold instead of the tag
 	Name    string   `json:"name"`
-	Number  int      `json:"number"` // of the version in force
+	Number  int      `json:"number"`            // of the version in force
+	Regimes []string `json:"regimes,omitempty"` // packs by whose rules visitors are asked; none: one regime for all
 	Created string   `json:"created"`
 	Log     string   `json:"log"` // origin of the register's checkpoints
 	Key     string   `json:"key"` // verifier key for assent verify --key
@@ -88,8 +89,12 @@ func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, as
 		fmt.Fprintln(c.out, a.Boot)
 		return nil
 	}
-	fmt.Fprintf(c.out, "site     %s\nname     %s\ndomains  %s\nversion  %d, %s\nlog      %s\nkey      %s\n\nPaste this as the first element of every page's <head>:\n%s\n\nA page is shown sooner with the boot in it instead: assent site show %s --boot\n",
-		a.Site, a.Name, strings.Join(a.Domains, " "), a.Number, a.Version, a.Log, a.Key, a.Tag, a.Site)
+	regimes := "one for everybody"
+	if len(a.Regimes) > 0 {
+		regimes = strings.Join(a.Regimes, " ")
+	}
+	fmt.Fprintf(c.out, "site     %s\nname     %s\ndomains  %s\nversion  %d, %s\nregimes  %s\nlog      %s\nkey      %s\n\nPaste this as the first element of every page's <head>:\n%s\n\nA page is shown sooner with the boot in it instead: assent site show %s --boot\n",
+		a.Site, a.Name, strings.Join(a.Domains, " "), a.Number, a.Version, regimes, a.Log, a.Key, a.Tag, a.Site)
 	return nil
 }
 
@@ -131,7 +136,7 @@ func describe(ctx context.Context, parts *app.Parts, s *site.Site) (siteAnswer, 
 	if err != nil {
 		return siteAnswer{}, err
 	}
-	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number,
+	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number, Regimes: v.Notice.Regimes,
 		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key}, nil
 }
 

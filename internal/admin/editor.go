@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
+	"assent/internal/regime/packs"
 	"assent/internal/site"
 )
 
@@ -20,7 +22,81 @@ func (p bannerPage) Regimes() []option {
 }
 
 // RegimeWords is the chosen kind of consent.
-func (p bannerPage) RegimeWords() string { return label(p.Regimes()) }
+func (p bannerPage) RegimeWords() string {
+	if n := len(p.Notice.Regimes); n > 0 {
+		return strconv.Itoa(n) + " regimes by country"
+	}
+	return label(p.Regimes())
+}
+
+// packView is a regime pack as the editor shows it.
+type packView struct {
+	*packs.Pack
+	Chosen bool
+}
+
+// Packs are the jurisdictions that a site may choose.
+func (p bannerPage) Packs() []packView {
+	var list []packView
+	for _, pack := range packs.All() {
+		if !pack.World() {
+			list = append(list, packView{pack, slices.Contains(p.Notice.Regimes, pack.Key)})
+		}
+	}
+	return list
+}
+
+// RestOfWorld are the choices for every other place.
+func (p bannerPage) RestOfWorld() []option {
+	pairs := []string{"", "The strictest of the rules above"}
+	for _, pack := range packs.All() {
+		if pack.World() {
+			_, words, _ := strings.Cut(pack.Name, ": ")
+			pairs = append(pairs, pack.Key, capital(words))
+		}
+	}
+	rest := p.Notice.RestOfWorld
+	if rest == packs.Strictest {
+		rest = ""
+	}
+	return chosen(rest, pairs...)
+}
+
+// exemptView is a category that some law lets run before a choice.
+type exemptView struct {
+	Key, Name string
+	Chosen    bool
+	Laws      []exemptLaw
+}
+
+// exemptLaw is what one pack asks for it.
+type exemptLaw struct {
+	Pack, Purpose string
+	Conditions    []string
+}
+
+// Exempts are the categories that packs exempt under conditions.
+func (p bannerPage) Exempts() []exemptView {
+	var list []exemptView
+	for _, c := range p.Notice.Categories {
+		view := exemptView{Key: c.Key, Name: p.CategoryWords(c.Key), Chosen: slices.Contains(p.Notice.Exempt, c.Key)}
+		for _, pack := range packs.All() {
+			for _, e := range pack.Exempt {
+				if e.Category == c.Key {
+					name := pack.Name
+					if len(e.Jurisdictions) > 0 {
+						name = strings.Join(e.Jurisdictions, ", ")
+					}
+					view.Laws = append(view.Laws, exemptLaw{name, e.Purpose, e.Conditions})
+				}
+			}
+		}
+		if len(view.Laws) > 0 {
+			list = append(list, view)
+		}
+	}
+	return list
+}
 
 // PlacementWords is where the banner stands.
 func (p bannerPage) PlacementWords() string { return label(p.Placements()) }

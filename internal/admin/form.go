@@ -9,6 +9,7 @@ import (
 
 	"assent/internal/fault"
 	"assent/internal/i18n"
+	"assent/internal/regime/packs"
 	"assent/internal/site"
 )
 
@@ -38,6 +39,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius"), Wait: get(v, "signals.wait")}
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
+	f.regimes(v)
 	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
 	if v.Get("undeclared_storage") == "allow" { // the other rule has no word in older notices
 		n.Enforcement.UndeclaredStorage = "allow"
@@ -52,6 +54,33 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.services(v)
 	f.signals(v)
 	return f
+}
+
+// regimes reads where the site's visitors are, and by which rules they are asked.
+func (f *form) regimes(v url.Values) {
+	n := f.notice
+	n.Regimes, n.Exempt, n.RestOfWorld, n.DNT = nil, nil, "", ""
+	if v.Get("dnt") != "" {
+		n.DNT = "refuse"
+	}
+	for _, p := range packs.All() {
+		if !p.World() && slices.Contains(v["regimes"], p.Key) {
+			n.Regimes = append(n.Regimes, p.Key)
+		}
+	}
+	if len(n.Regimes) == 0 {
+		return
+	}
+	if rest := v.Get("rest_of_world"); packs.Get(rest) != nil {
+		n.RestOfWorld = rest
+	}
+	for _, c := range n.Categories {
+		if c.Key != "necessary" && slices.Contains(v["exempt"], c.Key) {
+			n.Exempt = append(n.Exempt, c.Key)
+		}
+	}
+	// Where packs decide, the notice's own kind of consent is that of the strictest.
+	n.Regime = n.StrictestRegime()
 }
 
 // get is one value without the space that people paste around it.

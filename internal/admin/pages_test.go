@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -271,6 +272,32 @@ func TestEditorFormHoldsTheWholeNotice(t *testing.T) {
 	if changes := site.Diff(before, after); len(changes) > 0 {
 		t.Fatalf("an untouched form changed the draft: %v", changes)
 	}
+}
+
+func TestEditorAsksByTheRulesOfThePlace(t *testing.T) {
+	k, pages := furnished(t)
+	page := k.get(pages["banner"])
+	page.has("#regimes", "everybody is asked alike").has("#regime-us-ca-about", "Global Privacy Control").has("#exempt-analytics-about", "statistics")
+	form := page.form("#editor")
+	form.Set("do", "save")
+	form["regimes"] = []string{"us-ca", "eu", "atlantis"}
+	form.Set("regime", "opt-out") // is that of the strictest all the same
+	form.Set("rest_of_world", "world-notice")
+	form["exempt"] = []string{"analytics", "necessary"}
+	form.Set("dnt", "1")
+	k.post(pages["banner"], form).want(http.StatusSeeOther)
+	page = k.get(pages["banner"])
+	page.has("#regimes", "2 regimes").has("#rest_of_world option[selected]", "Only inform")
+	form = page.form("#editor")
+	if got := fmt.Sprint(form["regimes"], form["exempt"], form["dnt"], form["regime"]); got != "[eu us-ca] [analytics] [1] [opt-in]" {
+		t.Errorf("the form holds %s; want the kind of consent of the strictest, and what was ticked", got)
+	}
+	// Without a tick one regime holds again, and nothing of the others is left.
+	form = page.form("#editor")
+	form.Set("do", "save")
+	form.Del("regimes")
+	k.post(pages["banner"], form).want(http.StatusSeeOther)
+	k.get(pages["banner"]).has("#regimes", "everybody is asked alike")
 }
 
 func TestEditorKeepsWhatWasTypedAndSaysWhatIsWrong(t *testing.T) {

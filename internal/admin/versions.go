@@ -25,12 +25,13 @@ var places = map[string]string{
 	"controller": "Who asks", "policy url": "privacy policy address", "enforcement": "Blocking", "undeclared": "what no service declares",
 	"undeclared storage": "names that no service declares", "report": "report of what no service declares",
 	"policy": "policy", "choice days": "Days until asked again", "honour gpc": "Global Privacy Control", "regime": "Kind of consent",
+	"regimes": "Rules by country", "rest of world": "Everywhere else", "exempt": "Used before a choice where the law allows it", "dnt": "Do Not Track",
 	"layout": "Look", "light": "light", "dark": "dark", "button text": "button text", "services": "Services", "texts": "Texts",
 	"languages": "Languages", "categories": "Categories", "basis": "legal basis",
 }
 
 // order is that of the editor's sections.
-var order = []string{"controller", "languages", "texts", "layout", "regime", "choice days", "honour gpc", "enforcement", "categories", "services"}
+var order = []string{"controller", "languages", "texts", "layout", "regime", "regimes", "rest of world", "exempt", "choice days", "honour gpc", "dnt", "enforcement", "categories", "services"}
 
 func rank(c site.Change) int {
 	first, _, _ := strings.Cut(c.Path, " › ")

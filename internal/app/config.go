@@ -4,6 +4,7 @@ package app
 
 import (
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -26,6 +27,7 @@ type Config struct {
 	PublicURL     string   // https://consent.example; "" means the stored one, then localhost
 	GeoIP         string   // MMDB file; "" means the built-in table
 	TrustProxies  []string // networks whose X-Forwarded-For is believed
+	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
 	// Existing refuses to make a database where there is none.
@@ -58,6 +60,19 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 		list = append(list, p.Masked())
 	}
 	return list, nil
+}
+
+// countryHeader checks the name of the header that a CDN writes the country to.
+func (c *Config) countryHeader() (string, error) {
+	switch {
+	case c.CountryHeader == "":
+		return "", nil
+	case strings.Trim(c.CountryHeader, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "":
+		return "", fault.New(fault.Invalid, "--country-header %q is no name of a header. Write it like CF-IPCountry.", c.CountryHeader)
+	case len(c.TrustProxies) == 0:
+		return "", fault.New(fault.Invalid, "--country-header is believed from --trust-proxy networks only. Name the networks of your CDN with --trust-proxy.")
+	}
+	return http.CanonicalHeaderKey(c.CountryHeader), nil
 }
 
 // cleanURL checks a public address: scheme and host, nothing else.

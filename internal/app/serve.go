@@ -47,6 +47,10 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	country, err := c.countryHeader()
+	if err != nil {
+		return nil, err
+	}
 	if c.RatePerMinute < 0 {
 		return nil, fault.New(fault.Invalid, "--rate is a number of consents a minute, or 0 for no limit, not %d.", c.RatePerMinute)
 	}
@@ -55,7 +59,7 @@ func Start(ctx context.Context, c Config) (*App, error) {
 		return nil, listenFault(c.Listen, err)
 	}
 	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 1), release: func() {}}
-	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, RatePerMinute: c.RatePerMinute}); err != nil {
+	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, CountryHeader: country, RatePerMinute: c.RatePerMinute}); err != nil {
 		listener.Close()
 		a.Close()
 		return nil, err

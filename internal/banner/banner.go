@@ -31,27 +31,30 @@ import (
 // of the notice's canonical JSON, in hex. A notice that could break out of a
 // script is a fault of kind Unprocessed.
 func Compile(n *site.Notice, version string) (*site.Bundle, error) {
-	c := compiler{notice: n.Spoken(), version: version}
+	n = n.Spoken()
+	variants := n.Variants().List
+	n = n.As(&variants[0])
+	c := compiler{notice: n, version: version}
 	bundle := &site.Bundle{Build: BuildID(), Parts: map[string]*site.Script{}}
 	whole, err := c.build(wholeProgram(n), n.Languages)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.New()
 	add := func(name string, p program, languages []string) error {
 		plain, err := c.build(p, languages)
 		if err != nil {
 			return err
 		}
-		sum.Write(plain)
 		bundle.Parts[name], err = pack(plain)
 		return err
 	}
-	if err := add("boot", bootProgram(n), nil); err != nil {
+	c.others = variants[1:]
+	if err := add("boot", bootProgram(n, c.others), nil); err != nil {
 		return nil, err
 	}
+	c.others = nil
 	for _, language := range n.Languages {
-		for name, p := range map[string]program{"core": coreProgram(n), "ask": askProgram(n), "more": moreProgram(n), "mark": markProgram(n)} {
+		for name, p := range parts(n) {
 			if err := add(name+"."+language, p, []string{language}); err != nil {
 				return nil, err
 			}
@@ -62,7 +65,7 @@ func Compile(n *site.Notice, version string) (*site.Bundle, error) {
 		return nil, err
 	}
 	bundle.Script = *packed
-	return bundle, nil
+	return bundle, addVariants(bundle, n, version, variants[1:])
 }
 
 func pack(plain []byte) (*site.Script, error) {
@@ -79,8 +82,9 @@ func pack(plain []byte) (*site.Script, error) {
 // Preview builds a plain script that shows the first layer at once and stores,
 // sends and blocks nothing: for the console's live preview.
 func Preview(n *site.Notice) ([]byte, error) {
-	c := compiler{notice: n.Spoken()}
-	return c.build(previewProgram(n), n.Languages)
+	n = n.Spoken()
+	c := compiler{notice: n.As(&n.Variants().List[0])}
+	return c.build(previewProgram(c.notice), n.Languages)
 }
 
 // options are the compiler's, apart from the plugin; they are part of BuildID.
@@ -107,6 +111,7 @@ func options() api.BuildOptions {
 type compiler struct {
 	notice  *site.Notice
 	version string
+	others  []site.Variant // that the script has to know of
 }
 
 // build compiles a program with the words of the languages.
@@ -119,6 +124,9 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	if p.inline {
 		config.Origin = site.OriginMark
 	}
+	if len(c.others) > 0 {
+		config.Variants, config.Heeds = c.overrides(c.others), n.HonourGPC
+	}
 	question, preferences, err := sheets(n)
 	if err != nil {
 		return nil, err
@@ -129,7 +137,10 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	}
 	var label string
 	if len(languages) == 1 {
-		label = n.Texts[languages[0]].Reopen
+		label = reopenWord(n, languages[0])
+	}
+	if hasPill(n) {
+		frame = append(frame, "pill")
 	}
 	o := options()
 	o.MangleCache = names()
@@ -161,7 +172,11 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 
 // id names version and compiler: scripts with the same one fit together.
 func (c *compiler) id() string {
-	return site.BundleID(c.version, BuildID())
+	id := site.BundleID(c.version, BuildID())
+	if v := c.notice.Variant; v != nil {
+		id += v.Suffix()
+	}
+	return id
 }
 
 // sheets are the styles of the two layers, with the parts that the notice uses.

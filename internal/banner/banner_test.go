@@ -33,7 +33,8 @@ func TestScriptsStaySmall(t *testing.T) {
 		whole, returning, first int
 	}{
 		"a new site":                          {site.DefaultNotice("k3y", "Shop"), 11 << 10, 3584, 9 << 10},
-		"a site with services of every kind":  {notice(), 12 << 10, 4352, 9600},
+		"a new site with Consent Mode":        {withConsentMode(), 12 << 10, 4 << 10, 9 << 10},
+		"a site with services of every kind":  {notice(), 12_800, 4352, 10_000},
 		"a site that only marks its elements": {marksOnly(), 10 << 10, 3584, 9 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -51,6 +52,12 @@ func TestScriptsStaySmall(t *testing.T) {
 			}
 		})
 	}
+}
+
+func withConsentMode() *site.Notice {
+	n := site.DefaultNotice("k3y", "Shop")
+	n.Signals = &site.Signals{ConsentMode: &site.ConsentMode{Mode: "basic", Types: n.DefaultConsentTypes()}}
+	return n
 }
 
 func marksOnly() *site.Notice {

@@ -31,6 +31,10 @@ type (
 		Categories []string   `json:"$categories"`
 		Services   []enforced `json:"$services"`
 		Languages  []string   `json:"$languages"`
+		Preset     *preset    `json:"$preset,omitempty"`
+		Heeds      bool       `json:"$heeds,omitempty"`
+
+		Variants map[string]override `json:"$variants,omitempty"`
 	}
 	// enforced is a service as enforcement sees it.
 	enforced struct {
@@ -48,6 +52,7 @@ type (
 		PolicyURL  string         `json:"$policy_url"`
 		Placement  string         `json:"$placement"`
 		Domains    []string       `json:"$domains"`
+		Pill       bool           `json:"$pill,omitempty"`
 		Words      map[string]any `json:"$words"`
 	}
 	details struct {
@@ -98,6 +103,7 @@ func trim(n *site.Notice, id string) (*config, error) {
 		Services:   []enforced{},
 		Languages:  n.Languages,
 	}
+	c.Preset = presetOf(n)
 	if n.Enforcement.UndeclaredStorage == "allow" {
 		c.Storage = "allow"
 	}
@@ -126,7 +132,7 @@ func themeOf(n *site.Notice, languages []string) theme {
 			t.Dir[language] = "rtl"
 		}
 		if n.Layout.Floating {
-			t.Reopen[language] = n.Texts[language].Reopen
+			t.Reopen[language] = reopenWord(n, language)
 		}
 	}
 	return t
@@ -164,13 +170,15 @@ func colours(l site.Layout) string {
 
 func questionOf(n *site.Notice, languages []string) question {
 	q := question{Controller: n.Controller.Name, PolicyURL: webAddress(n.Controller.PolicyURL), Placement: n.Layout.Placement,
-		Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
+		Pill: hasPill(n), Domains: append([]string{}, n.Domains...), Words: map[string]any{}}
 	for _, language := range languages {
 		t := n.Texts[language]
-		q.Words[language] = map[string]string{
+		words := map[string]string{
 			"$title": t.Title, "$body": bodyOf(n, language),
 			"$accept_all": t.AcceptAll, "$refuse_all": t.RefuseAll, "$choose": t.Choose, "$policy": t.Policy,
 		}
+		mildWords(n, language, words)
+		q.Words[language] = words
 	}
 	return q
 }
@@ -270,6 +278,7 @@ func detailsOf(n *site.Notice, languages []string) details {
 				return !stores(n, func(_ site.Service, t site.Tracker) bool { return t.Kind == kind })
 			})
 		}
+		words["$preferences_body"] = preferencesBody(n, language)
 		d.Words[language] = words
 	}
 	return d

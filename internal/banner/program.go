@@ -14,7 +14,8 @@ import (
 
 // program is a generated entry: what it imports is what the script holds.
 type program struct {
-	call    string // with %s for the parts of the boot and %s for the others
+	call    string // with {config}, {boot} and {rest} for the configuration, the parts of the boot and the others
+	config  string // what the configuration is made from; "" as it was compiled
 	inline  bool   // the script stands in the page and has no address of its own
 	imports []string
 	boot    []string // parts that enforce, in the page's head
@@ -32,8 +33,12 @@ func (p *program) use(list *[]string, part, file string) {
 }
 
 func (p *program) text() string {
-	call := strings.NewReplacer("{boot}", strings.Join(p.boot, ", "), "{rest}", strings.Join(p.rest, ", ")).Replace(p.call)
-	return strings.Join(p.imports, "") + call
+	config, before := "config", ""
+	if p.config != "" {
+		config, before = "c", "const c = "+p.config+";\n"
+	}
+	call := strings.NewReplacer("{config}", config, "{boot}", strings.Join(p.boot, ", "), "{rest}", strings.Join(p.rest, ", ")).Replace(p.call)
+	return strings.Join(p.imports, "") + before + call
 }
 
 // mostLanguages is how many languages the whole script holds the words of. With
@@ -42,30 +47,43 @@ const mostLanguages = 3
 
 // wholeProgram is everything in one script, the tag's.
 func wholeProgram(n *site.Notice) program {
-	p := program{call: "tag(config, { {boot} }, (b) => grow(b, { {rest} }));\n"}
+	do := "grow(b, { {rest} })"
+	if len(n.Languages) > mostLanguages {
+		do = "need(b)"
+	}
+	p := program{call: "tag({config}, { {boot} }, (b) => " + do + ");\n"}
+	if n.Variant.Several() {
+		// The next page's boot begins with the regime that this script was chosen for.
+		p.call = "tag({config}, { {boot} }, (b) => { remember({config}); " + do + "; });\n"
+		p.from("{ remember }", "./regimes")
+	}
 	p.from("config", "./compiled")
+	p.enforcing(n)
+	p.knowing(n, nil)
+	if len(n.Languages) > mostLanguages {
+		p.from("{ tag, need }", "./start")
+		p.use(&p.boot, "load", "./load")
+		return p
+	}
 	p.from("{ tag }", "./start")
 	p.from("{ grow }", "./core")
-	p.enforcing(n)
 	p.showing(n)
 	p.reporting(n)
 	p.staying(n)
 	p.rest = append(p.rest, "$markup: "+p.markup(n))
-	if len(n.Languages) <= mostLanguages {
-		p.asking(n)
-		p.choosing(n)
-	} else {
-		p.use(&p.boot, "load", "./load")
-	}
+	p.asking(n)
+	p.choosing(n)
 	return p
 }
 
-// bootProgram stands in the page itself and loads what the page needs.
-func bootProgram(n *site.Notice) program {
-	p := program{call: "inline(config, { {boot} });\n", inline: true}
+// bootProgram stands in the page itself and loads what the page needs. others are
+// the variants besides the notice's own: a page is the same for every visitor.
+func bootProgram(n *site.Notice, others []site.Variant) program {
+	p := program{call: "inline({config}, { {boot} });\n", inline: true}
 	p.from("config", "./compiled")
 	p.from("{ inline }", "./start")
 	p.enforcing(n)
+	p.knowing(n, others)
 	p.use(&p.boot, "load", "./load")
 	return p
 }
@@ -83,9 +101,13 @@ func coreProgram(n *site.Notice) program {
 	p := later("rest(b, { {rest} })", "./core")
 	if n.Layout.Floating {
 		p.from("label", "./label")
-		p.from("{ button }", "./elements/button")
+		button, file := "button", "./elements/button"
+		if hasPill(n) {
+			button, file = "namedButton", "./elements/named"
+		}
+		p.from("{ "+button+" }", file)
 		p.from("style", "./style")
-		p.rest = append(p.rest, "$button: (open) => button(label, style, open)")
+		p.rest = append(p.rest, "$button: (open) => "+button+"(label, style, open)")
 	}
 	if declares(n, "cookie", "local_storage", "session_storage") {
 		p.use(&p.rest, "leftovers", "./gate/remove")
@@ -170,7 +192,46 @@ func everyProgram() []program {
 	for _, t := range site.Tools {
 		all.Services = append(all.Services, site.Service{Signal: t.Signal})
 	}
-	return []program{wholeProgram(all), bootProgram(all), coreProgram(all), askProgram(all), moreProgram(all), markProgram(all), previewProgram(all)}
+	list := []program{bootProgram(all, []site.Variant{{Regime: "opt-out", HonourGPC: true}}), coreProgram(all), markProgram(all)}
+	for _, regime := range []string{"opt-in", "opt-out", "notice-only"} {
+		n := *all
+		n.Regime, n.DNT = regime, "refuse"
+		list = append(list, wholeProgram(&n), coreProgram(&n), askProgram(&n), moreProgram(&n), previewProgram(&n))
+	}
+	return list
+}
+
+// knowing adds what a script has to know before it judges: the regime of the last
+// page, Do Not Track, and whether the visitor has read the notice.
+func (p *program) knowing(n *site.Notice, others []site.Variant) {
+	p.config = "config"
+	wrap := func(part, file string) {
+		p.from("{ "+part+" }", file)
+		p.config = part + "(" + p.config + ")"
+	}
+	mild, heeds := n.Regime != "opt-in", false
+	for _, v := range others {
+		mild = mild || v.Regime != "opt-in"
+		heeds = heeds || v.HonourGPC
+	}
+	if len(others) > 0 {
+		wrap("recall", "./regimes")
+	}
+	if mild {
+		wrap("told", "./regimes")
+	}
+	if n.DNT == "refuse" {
+		wrap("dnt", "./signals")
+	}
+	if p.config == "config" {
+		p.config = ""
+	}
+	if len(others) > 0 && (heeds || n.HonourGPC) {
+		p.boot = slices.DeleteFunc(p.boot, func(part string) bool { return strings.HasPrefix(part, "$gpc:") })
+		p.imports = slices.DeleteFunc(p.imports, func(line string) bool { return strings.Contains(line, "{ gpc }") })
+		p.from("{ gpc }", "./signals")
+		p.boot = append(p.boot, "$gpc: () => !!c.$heeds && gpc()")
+	}
 }
 
 // enforcing adds the parts that stand before the page's own tags.
@@ -200,7 +261,10 @@ func (p *program) enforcing(n *site.Notice) {
 func (p *program) showing(n *site.Notice) {
 	p.from("$theme", "./theme")
 	p.rest = append(p.rest, "$theme")
-	if n.Layout.Floating {
+	if n.Layout.Floating && hasPill(n) {
+		p.from("{ named }", "./elements/named")
+		p.rest = append(p.rest, "$floating: named")
+	} else if n.Layout.Floating {
 		p.use(&p.rest, "floating", "./elements/floating")
 	}
 }
@@ -216,6 +280,19 @@ func (p *program) reporting(n *site.Notice) {
 func (p *program) asking(n *site.Notice) {
 	p.from("$question", "./question")
 	p.rest = append(p.rest, "$question")
+	first, file := "firstLayer", "./elements/banner"
+	switch n.Regime {
+	case "opt-out":
+		first, file = "optOut", "./elements/notice"
+	case "notice-only":
+		first, file = "informed", "./elements/notice"
+	}
+	p.from("{ "+first+" }", file)
+	p.rest = append(p.rest, "$first: "+first)
+	if confirms(n) {
+		p.from("{ confirmation }", "./elements/notice")
+		p.rest = append(p.rest, "$confirm: confirmation")
+	}
 	p.from("{ App }", "./app")
 	p.rest = append(p.rest, "$decide: App")
 	if declares(n, "cookie", "local_storage", "session_storage") {
@@ -269,7 +346,7 @@ func names() map[string]any { return maps.Clone(shortNames()) }
 // shortNames gives the shortest names to what every page has: the boot first.
 var shortNames = sync.OnceValue(func() map[string]any {
 	all := everyProgram()
-	return keepNames(keepNames(map[string]any{}, all[1:3]), all)
+	return keepNames(keepNames(map[string]any{}, all[:2]), all)
 })
 
 // keepNames compiles the programs for the names that the compiler gives, on top of known ones.

@@ -31,7 +31,7 @@ func built(t *testing.T, n *site.Notice, p program, languages ...string) []byte 
 // inPage is how many bytes the boot of a notice takes in the page, compressed.
 func inPage(t *testing.T, n *site.Notice) int {
 	t.Helper()
-	packed, err := compressBrotli(built(t, n, bootProgram(n)))
+	packed, err := compressBrotli(built(t, n, bootProgram(n, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestOnlyWhatASiteHasIsInItsScript(t *testing.T) {
 		"shopify": {"consent-tracking-api", "setTrackingConsent", "currentVisitorConsent", "customerPrivacy", "loadFeatures", "sale_of_data"},
 		"tiktok":  {"holdConsent", "grantConsent", "revokeConsent"}, "uet": {"uetq", "ad_storage"}, "wordpress": {"wp_set_consent", "wp_consent_type", "statistics-anonymous", "optout"},
 	}
-	none := string(built(t, with("", nil), bootProgram(with("", nil))))
+	none := string(built(t, with("", nil), bootProgram(with("", nil), nil)))
 	for _, tool := range site.Tools {
 		if len(words[tool.Signal]) == 0 {
 			t.Errorf("%s is not looked for", tool.Signal)
@@ -87,7 +87,7 @@ func TestOnlyWhatASiteHasIsInItsScript(t *testing.T) {
 			settings.ConsentMode = &site.ConsentMode{Mode: "basic", Types: with("", nil).DefaultConsentTypes()}
 		}
 		n := with(tool.Signal, settings)
-		scripts := map[string][]byte{"boot": built(t, n, bootProgram(n)), "whole script": built(t, n, wholeProgram(n), n.Languages...)}
+		scripts := map[string][]byte{"boot": built(t, n, bootProgram(n, nil)), "whole script": built(t, n, wholeProgram(n), n.Languages...)}
 		for _, word := range words[tool.Signal] {
 			for name, script := range scripts {
 				if !strings.Contains(string(script), word) {

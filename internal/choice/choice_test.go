@@ -129,8 +129,9 @@ func TestForceVectors(t *testing.T) {
 			GPC          bool
 			Categories   []string
 			Stored       *struct {
-				Scope string
-				Time  int64
+				Scope  string
+				Time   int64
+				Action string
 			}
 			State Verdict
 		}
@@ -143,7 +144,7 @@ func TestForceVectors(t *testing.T) {
 		}
 		var stored *Cookie
 		if c.Stored != nil {
-			stored = &Cookie{Scope: c.Stored.Scope, Time: time.UnixMilli(c.Stored.Time)}
+			stored = &Cookie{Scope: c.Stored.Scope, Action: c.Stored.Action, Time: time.UnixMilli(c.Stored.Time)}
 		}
 		if got := m.Judge(stored, time.UnixMilli(v.Now), c.GPC); got != c.State {
 			t.Errorf("%s: %s, want %s", c.Name, got, c.State)
@@ -211,7 +212,7 @@ func TestPresets(t *testing.T) {
 func goodManifest() Manifest {
 	return Manifest{Schema: 1, Site: "shop", Version: strings.Repeat("0", 64), Scope: "5f2c1d7e9a0b4c3d", ChoiceDays: 180, Regime: "opt-in", Enforce: true, Undeclared: "block",
 		Origin: "https://consent.example", Domains: []string{"shop.example"}, Categories: []string{"necessary", "analytics"},
-		Services: []Service{{"count", "analytics", []string{"*.count.example:8443"}}}, Boot: "void 0"}
+		Services: []Service{{"count", "analytics", []string{"*.count.example:8443"}, false}}, Boot: "void 0"}
 }
 
 func TestReadManifestRefuses(t *testing.T) {

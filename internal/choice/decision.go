@@ -34,6 +34,10 @@ func (m *Manifest) Judge(stored *Cookie, now time.Time, gpc bool) Verdict {
 	if len(m.optional()) == 0 {
 		return Idle
 	}
+	// Who opted out stays out, of what is new as well (California Civil Code 1798.135(c)(4)).
+	if stored != nil && m.Regime != "opt-in" && stored.Action != acceptAll {
+		return Stored
+	}
 	if stored != nil && stored.Scope == m.Scope {
 		if age := now.Sub(stored.Time); age >= -day && age <= time.Duration(m.ChoiceDays)*day {
 			return Stored

@@ -38,6 +38,9 @@ type Service struct {
 	Key      string   `json:"key"`
 	Category string   `json:"category"`
 	Hosts    []string `json:"hosts"`
+	// Open lets its hosts be reached before a choice and after a refusal: Google's in
+	// the advanced form of Consent Mode.
+	Open bool `json:"open,omitempty"`
 }
 
 // MaxManifest is the size of a manifest in bytes that is still read.

@@ -40,7 +40,7 @@ func (m *Manifest) Sources(s *Selection, page string) []string {
 		}
 	}
 	for _, service := range m.Services {
-		if m.granted(*s, service) {
+		if service.Open || m.granted(*s, service) {
 			for _, host := range service.Hosts {
 				add(host)
 			}

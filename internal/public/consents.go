@@ -171,7 +171,7 @@ func preflight(w http.ResponseWriter, r *http.Request) (int, error) {
 func (p *public) circumstances(r *http.Request, network netip.Prefix, now time.Time) consent.Circumstances {
 	c := consent.Circumstances{Time: now}
 	if network.IsValid() {
-		c.Network, c.Country = network.String(), p.Countries.Lookup(network)
+		c.Network, c.Country = network.String(), p.place(r).Country
 	}
 	c.Device, c.Browser = consent.ParseAgent(r.UserAgent())
 	return c

@@ -59,7 +59,8 @@ func (p *public) manifestOf(ctx context.Context, live *site.Live) (*manifest, er
 	if err != nil {
 		return nil, err
 	}
-	n := *v.Notice
+	// A gate does not know the visitor's country: the strictest variant, as the boot.
+	n := *v.Notice.As(&v.Notice.Variants().List[0])
 	n.Domains = live.Domains
 	boot := strings.TrimSpace(string(live.Bundle.Boot(address)))
 	body, err := json.Marshal(manifestFor(&n, live.Version, address, boot))
@@ -85,7 +86,8 @@ func manifestFor(n *site.Notice, version, publicURL, boot string) *choice.Manife
 		m.Categories = append(m.Categories, c.Key)
 	}
 	for _, s := range n.Services {
-		m.Services = append(m.Services, choice.Service{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...)})
+		m.Services = append(m.Services, choice.Service{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...),
+			Open: n.Advanced() && s.Signal == "google"})
 	}
 	return m
 }

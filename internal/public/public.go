@@ -35,6 +35,8 @@ type Deps struct {
 
 	// TrustProxies are the networks whose X-Forwarded-For is believed.
 	TrustProxies []netip.Prefix
+	// CountryHeader is a header in which those proxies say the visitor's country, or "".
+	CountryHeader string
 	// RatePerMinute is how many decisions are taken from one masked network a
 	// minute; 0 for no limit. Loopback and private networks are the operator's
 	// own and have none.
@@ -58,8 +60,10 @@ type public struct {
 	waiting         atomic.Int64 // decisions that wait for the register
 
 	mu        sync.RWMutex
-	scripts   map[string]*script   // by site key, and site key/part
+	scripts   map[string]*script   // by site key, and site key/variant~part
 	manifests map[string]*manifest // by site key
+
+	varyCountry []string
 }
 
 // handler answers a request and returns the status that it wrote, or an error
@@ -77,6 +81,7 @@ func New(d Deps) http.Handler {
 		eventsByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
 		scripts:         map[string]*script{},
 		manifests:       map[string]*manifest{},
+		varyCountry:     []string{"Accept-Encoding, " + d.CountryHeader},
 		buffers:         sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}
 	p.meters = newMeters(func() float64 { return float64(p.waiting.Load()) })
@@ -190,6 +195,9 @@ var (
 	immutable   = []string{"public, max-age=31536000, immutable"}
 	briefly     = []string{"public, max-age=60"}
 	scriptCache = []string{"public, max-age=300, stale-while-revalidate=86400"}
+	// A variant is kept where its visitor is.
+	scriptPrivate = []string{"private, max-age=300"}
+	gpcCache      = []string{"public, max-age=3600"}
 )
 
 var errUnknownSite = fault.New(fault.NotFound, "There is no site with this key. Compare it with the tag that the console shows.")

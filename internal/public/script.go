@@ -3,11 +3,16 @@ package public
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
+	"assent/internal/consent"
+	"assent/internal/regime"
 	"assent/internal/site"
+	"assent/internal/web"
 )
 
 // script is a site's compiled script with its header values made ready.
@@ -67,7 +72,56 @@ func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
 	if live == nil || live.Bundle == nil {
 		return 0, errUnknownSite
 	}
-	return p.serveScript(w, r, p.scriptOf(key, &live.Bundle.Script))
+	variant := p.variant(r, live)
+	return p.serveScript(w, r, p.scriptOf(key+"/"+variant.Name, live.Script(variant.Name, "")), p.caching(r, live))
+}
+
+// variant is what governs at the caller's place.
+func (p *public) variant(r *http.Request, live *site.Live) site.Variant {
+	if live.Variants == nil {
+		return site.Variant{}
+	}
+	at := p.place(r)
+	return site.Variant{Name: live.Variants.For(at.Country, at.Subdivision)}
+}
+
+// place is where the caller is: what the CDN's header says, where the operator names one and
+// the connection is one of the CDN's, else what the masked network tells.
+func (p *public) place(r *http.Request) regime.Place {
+	if p.behindCDN(r) {
+		values := r.Header.Values(p.CountryHeader)
+		if len(values) != 1 {
+			return regime.Place{}
+		}
+		return regime.PlaceOf(values[0])
+	}
+	network, _ := consent.MaskAddr(web.ClientAddr(r, p.TrustProxies))
+	return p.Countries.Place(network)
+}
+
+func (p *public) behindCDN(r *http.Request) bool {
+	return p.CountryHeader != "" && web.Trusted(r, p.TrustProxies)
+}
+
+// caching says who may keep the script. Alike for everybody: any cache. Chosen by
+// the caller's place: the caller's own, for as long as one stays in a place; a CDN that names
+// the country keeps one for each.
+func (p *public) caching(r *http.Request, live *site.Live) caching {
+	switch {
+	case live.Variants == nil:
+		return caching{control: scriptCache, vary: varyCoding}
+	case p.behindCDN(r):
+		return caching{control: scriptCache, vary: p.varyCountry, cloudflare: noStore}
+	}
+	return caching{control: scriptPrivate, vary: varyCoding}
+}
+
+// caching are header values, as the map of headers holds them.
+type caching struct {
+	control, vary []string
+	// Cloudflare keeps scripts, and does not look at Vary: without a cache key of the
+	// operator's it would hand one country's script to every other.
+	cloudflare []string
 }
 
 // part serves GET /b/{site}/{part}.js, what the boot in a page asks for. The query
@@ -78,20 +132,24 @@ func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
 	if r.PathValue("file") == gateFile {
 		return p.gate(w, r)
 	}
+	if r.PathValue("file") == "gpc.json" { // the mux would not know which path is the narrower one
+		return p.gpc(w, r)
+	}
 	key := r.PathValue("site")
 	name, isScript := strings.CutSuffix(r.PathValue("file"), ".js")
 	live := p.Cache.Site(key)
-	if live == nil || live.Bundle == nil || !isScript {
+	if live == nil || live.Bundle == nil || !isScript || strings.Contains(name, "~") {
 		return 0, errUnknownSite
 	}
 	if name == "boot" && live.Bundle.Parts["boot"] != nil {
-		return p.serveScript(w, r, p.bootOf(key, live.Bundle))
+		return p.serveScript(w, r, p.bootOf(key, live.Bundle), caching{control: scriptCache, vary: varyCoding})
 	}
-	part := live.Bundle.Parts[name]
-	if part == nil || r.URL.RawQuery != site.BundleID(live.Version, live.Bundle.Build) {
-		return p.serveScript(w, r, p.scriptOf(key, &live.Bundle.Script))
+	variant := p.variant(r, live)
+	part, where := live.Script(variant.Name, name), key+"/"+variant.Name+"~"+name
+	if part == nil || r.URL.RawQuery != site.BundleID(live.Version, live.Bundle.Build)+variant.Suffix() {
+		part, where = live.Script(variant.Name, ""), key+"/"+variant.Name
 	}
-	return p.serveScript(w, r, p.scriptOf(key+"/"+name, part))
+	return p.serveScript(w, r, p.scriptOf(where, part), p.caching(r, live))
 }
 
 // bootOf is the boot with this server's address in it. It is sent as it is: those
@@ -102,12 +160,15 @@ func (p *public) bootOf(key string, bundle *site.Bundle) *script {
 	return newScript(&site.Script{ETag: `"` + hex.EncodeToString(sum[:16]) + `"`, Plain: boot})
 }
 
-func (p *public) serveScript(w http.ResponseWriter, r *http.Request, s *script) (int, error) {
+func (p *public) serveScript(w http.ResponseWriter, r *http.Request, s *script, c caching) (int, error) {
 	f := s.pick(r.Header["Accept-Encoding"])
 	h := w.Header()
-	h["Cache-Control"] = scriptCache
+	h["Cache-Control"] = c.control
 	h["Etag"] = f.etag
-	h["Vary"] = varyCoding
+	h["Vary"] = c.vary
+	if c.cloudflare != nil {
+		h["Cloudflare-Cdn-Cache-Control"] = c.cloudflare
+	}
 	h["Cross-Origin-Resource-Policy"] = crossOrigin
 	h["Access-Control-Allow-Origin"] = anyOrigin // for integrity checks and readable errors
 	h["X-Content-Type-Options"] = noSniff
@@ -177,4 +238,19 @@ func matches(header []string, etag string) bool {
 		}
 	}
 	return false
+}
+
+// gpc serves GET /b/{site}/gpc.json: what a site offers at /.well-known/gpc.json (W3C
+// Global Privacy Control, section 4). lastUpdate is the day of the version in force.
+func (p *public) gpc(w http.ResponseWriter, r *http.Request) (int, error) {
+	live := p.Cache.Site(r.PathValue("site"))
+	if live == nil {
+		return 0, errUnknownSite
+	}
+	h := w.Header()
+	h["Cache-Control"] = gpcCache
+	h["Access-Control-Allow-Origin"] = anyOrigin
+	h["X-Content-Type-Options"] = noSniff
+	h["Content-Type"] = typeJSON
+	return send(w, r, fmt.Appendf(nil, `{"gpc":%t,"lastUpdate":%q}`, live.GPC, live.Since.UTC().Format(time.DateOnly)))
 }

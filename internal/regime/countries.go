@@ -1,5 +1,5 @@
-// Package regime finds which rules a visitor is under: the country that a
-// masked network belongs to, and the strictest regime where that is not known.
+// Package regime finds where a visitor is: the place that a
+// masked network belongs to. Which rules hold there is said by packs.
 package regime
 
 import (
@@ -69,9 +69,12 @@ func (c *Countries) Source() string {
 // Lookup returns the ISO 3166-1 alpha-2 code of a masked network, /24 or /48.
 // It is "" where the country is unknown, where the block holds several
 // countries, and for a network that is wider than the tables tell apart.
-func (c *Countries) Lookup(p netip.Prefix) string {
+func (c *Countries) Lookup(p netip.Prefix) string { return c.Place(p).Country }
+
+// block is the block of a network that the tables tell apart.
+func block(p netip.Prefix) (netip.Prefix, bool) {
 	if !p.IsValid() {
-		return ""
+		return p, false
 	}
 	addr, bits := p.Addr(), p.Bits()
 	if addr.Is4In6() {
@@ -82,45 +85,20 @@ func (c *Countries) Lookup(p netip.Prefix) string {
 		narrowest = bits4
 	}
 	if bits < narrowest {
-		return ""
+		return p, false
 	}
 	// A narrower network is looked up as the block that would have been kept.
 	p, err := addr.WithZone("").Prefix(narrowest)
-	switch {
-	case err != nil:
-		return ""
-	case c.custom != nil:
-		return lookupCustom(c.custom, p)
-	case addr.Is4():
+	return p, err == nil
+}
+
+func (c *Countries) find(p netip.Prefix) string {
+	if p.Addr().Is4() {
 		b := p.Addr().As4()
 		return c.v4.find(uint64(binary.BigEndian.Uint32(b[:]) >> 8))
 	}
 	b := p.Addr().As16()
 	return c.v6.find(binary.BigEndian.Uint64(b[:8]) >> 16)
-}
-
-// lookupCustom asks an MMDB for every entry inside the block: more than one
-// country is a contradiction.
-func lookupCustom(r *maxminddb.Reader, p netip.Prefix) string {
-	found := ""
-	for result := range r.NetworksWithin(p) {
-		var code string
-		if result.DecodePath(&code, "country", "iso_code") != nil {
-			return ""
-		}
-		if code = iso(code); code == "" || found != "" && found != code {
-			return ""
-		}
-		found = code
-	}
-	return found
-}
-
-func iso(code string) string {
-	if len(code) != 2 || code[0] < 'A' || code[0] > 'Z' || code[1] < 'A' || code[1] > 'Z' {
-		return ""
-	}
-	return code
 }
 
 // table is one compiled file: header, country codes, then entries of a block

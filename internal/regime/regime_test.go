@@ -7,9 +7,11 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"assent/internal/fault"
+	"assent/internal/regime/packs"
 )
 
 func builtIn(t testing.TB) *Countries {
@@ -76,30 +78,69 @@ func TestTablesAreSortedAndSmall(t *testing.T) {
 	}
 }
 
-func TestRegimeFor(t *testing.T) {
-	for _, row := range []struct{ name, country, site, want string }{
-		{"a known country has the site's regime", "US", OptOut, OptOut},
-		{"a notice suffices where the site says so", "US", NoticeOnly, NoticeOnly},
-		{"an unknown country has the strictest", "", OptOut, OptIn},
-		{"a code that is none has the strictest", "??", NoticeOnly, OptIn},
-		{"an unknown regime is the strictest", "US", "whatever", OptIn},
-		{"opt-in stays", "US", OptIn, OptIn},
+// Every entry of the tables leads to a country that packs may name, or to none:
+// registries have written codes that are no country's (AB, OS, SU).
+func TestEveryCountryOfTheTablesResolves(t *testing.T) {
+	c := builtIn(t)
+	seen := map[string]bool{}
+	for _, table := range []table{c.v4, c.v6} {
+		for i := range table.count {
+			n := table.block(i)
+			if table.width == 6 && n>>32 == 0 {
+				continue // mapped and reserved
+			}
+			var p netip.Prefix
+			if table.width == 3 {
+				p = netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(n >> 16), byte(n >> 8), byte(n)}), bits4)
+			} else {
+				var b [16]byte
+				binary.BigEndian.PutUint64(b[:], n<<16)
+				p = netip.PrefixFrom(netip.AddrFrom16(b), bits6)
+			}
+			got := c.Place(p)
+			if got.Country != "" && !packs.Known(got.Country) || got.Subdivision != "" {
+				t.Fatalf("%v is in %v", p, got)
+			}
+			seen[got.Country] = true
+		}
+	}
+	if len(seen) < 230 {
+		t.Errorf("the tables know %d countries", len(seen))
+	}
+}
+
+func TestPlaceOfAHeader(t *testing.T) {
+	for header, want := range map[string]Place{
+		"DE": {"DE", ""}, "US-CA": {"US", "US-CA"}, "XK": {"XK", ""},
+		"": {}, "de": {}, "XX": {}, "T1": {}, "EU": {}, "US-": {}, "US-ca": {}, "US-CALI": {}, "DE, US": {}, " DE": {}, "D\x00": {},
 	} {
-		if got := RegimeFor(row.country, row.site); got != row.want {
-			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		if got := PlaceOf(header); got != want {
+			t.Errorf("%q is %v, want %v", header, got, want)
 		}
 	}
 }
 
+func FuzzPlaceOf(f *testing.F) {
+	f.Add("US-CA")
+	f.Add("T1")
+	f.Fuzz(func(t *testing.T, header string) {
+		p := PlaceOf(header)
+		if p != (Place{}) && (p.Country != header[:2] || p.Subdivision != "" && p.Subdivision != header) {
+			t.Fatalf("%q is %v", header, p)
+		}
+	})
+}
+
 // TestOwnDatabase reads a small MMDB made here, from the format's specification:
 // 203.0.113.0/24 is DE, 198.51.100.0/25 FR and the other half BE,
-// 192.0.2.0/24 has no country, 2001:db8:1::/48 is JP.
+// 192.0.2.0/24 has no country, 2001:db8:1::/48 is JP, 100.64.0.0/24 is California,
+// 100.64.1.0/24 half California and half Texas.
 func TestOwnDatabase(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "own.mmdb")
 	w := &mmdb{nodes: [][2]int{{-1, -1}}}
 	for prefix, code := range map[string]string{
 		"203.0.113.0/24": "DE", "198.51.100.0/25": "FR", "198.51.100.128/25": "BE",
-		"192.0.2.0/24": "", "2001:db8:1::/48": "JP",
+		"192.0.2.0/24": "", "2001:db8:1::/48": "JP", "100.64.0.0/24": "US-CA", "100.64.1.0/25": "US-CA", "100.64.1.128/25": "US-TX",
 	} {
 		w.insert(netip.MustParsePrefix(prefix), code)
 	}
@@ -120,6 +161,13 @@ func TestOwnDatabase(t *testing.T) {
 	} {
 		if got := c.Lookup(netip.MustParsePrefix(row.prefix)); got != row.want {
 			t.Errorf("%s: %q, want %q", row.name, got, row.want)
+		}
+	}
+	for prefix, want := range map[string]Place{
+		"100.64.0.0/24": {"US", "US-CA"}, "100.64.1.0/24": {"US", ""}, "203.0.113.0/24": {"DE", ""}, "198.51.100.0/24": {},
+	} {
+		if got := c.Place(netip.MustParsePrefix(prefix)); got != want {
+			t.Errorf("%s is %v, want %v", prefix, got, want)
 		}
 	}
 	if c.Source() != "test-country, 2026-01-01" {
@@ -153,7 +201,7 @@ func FuzzLookup(f *testing.F) {
 			return
 		}
 		p := netip.PrefixFrom(addr, bits)
-		if got := c.Lookup(p); got != "" && iso(got) == "" {
+		if got := c.Lookup(p); got != "" && !packs.Known(got) {
 			t.Fatalf("Lookup(%v) = %q", p, got)
 		}
 	})
@@ -195,11 +243,23 @@ func (w *mmdb) insert(p netip.Prefix, code string) {
 	if code == "" {
 		w.data.WriteByte(7 << 5) // an empty map
 	} else {
-		w.data.WriteByte(7<<5 | 1)
+		country, part, has := strings.Cut(code, "-")
+		entries := byte(1)
+		if has {
+			entries = 2
+		}
+		w.data.WriteByte(7<<5 | entries)
 		w.text("country")
 		w.data.WriteByte(7<<5 | 1)
 		w.text("iso_code")
-		w.text(code)
+		w.text(country)
+		if has {
+			w.text("subdivisions")
+			w.data.Write([]byte{1, 11 - 7}) // a list of one
+			w.data.WriteByte(7<<5 | 1)
+			w.text("iso_code")
+			w.text(part)
+		}
 	}
 	node := 0
 	for i := range length {

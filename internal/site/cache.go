@@ -18,6 +18,27 @@ type Live struct {
 	Version string
 	Domains []string
 	Bundle  *Bundle
+	// Variants say which of the bundle's scripts is for whom; nil while the notice
+	// behaves alike everywhere.
+	Variants *Variants
+	// GPC: Global Privacy Control is obeyed wherever the law asks for it, and more
+	// widely where the site says so. Since is when that was published.
+	GPC   bool
+	Since time.Time
+}
+
+// Script is the script of a variant: the whole one, or the part with a name; nil
+// when there is no such part. What was not compiled for a variant is the strictest's.
+func (l *Live) Script(variant, part string) *Script {
+	if variant != "" {
+		if s := l.Bundle.Parts[variant+"~"+part]; s != nil {
+			return s
+		}
+	}
+	if part == "" {
+		return &l.Bundle.Script
+	}
+	return l.Bundle.Parts[part]
 }
 
 // Owns tells whether host (lower case, no port) is one of the site's domains or
@@ -91,10 +112,32 @@ func (c *Cache) Refresh(ctx context.Context) error {
 		} else if l.Bundle, err = loadBundle(ctx, c.db, s.Version); err != nil {
 			return err
 		}
+		if was := old[s.Key]; was != nil && was.Version == l.Version {
+			l.Variants, l.GPC, l.Since = was.Variants, was.GPC, was.Since
+		} else if err := c.behave(ctx, l); err != nil {
+			return err
+		}
 		fresh[s.Key] = l
 	}
 	c.live.Store(&fresh)
 	c.seen = now
+	return nil
+}
+
+// behave works out how the version in force behaves where.
+func (c *Cache) behave(ctx context.Context, l *Live) error {
+	v, err := loadVersion(ctx, c.db, l.Version)
+	if err != nil {
+		return err
+	}
+	l.Since = v.PublishedAt
+	vs := v.Notice.Variants()
+	for i := range vs.List {
+		l.GPC = l.GPC || vs.List[i].HonourGPC
+	}
+	if len(vs.List) > 1 {
+		l.Variants = vs
+	}
 	return nil
 }
 

@@ -21,7 +21,20 @@ type Notice struct {
 	// again, in days; 1 to 390. 180 by default (CNIL 2020-092; Italy forbids less).
 	ChoiceDays int `json:"choice_days"`
 	// HonourGPC makes Global Privacy Control a refusal without a banner.
-	HonourGPC   bool             `json:"honour_gpc"`
+	HonourGPC bool `json:"honour_gpc"`
+	// Regimes are keys of regime packs (internal/regime/packs), by whose rules
+	// visitors of their places are asked; none: Regime serves everybody. With them Regime is the
+	// strictest model among them, and RestOfWorld the pack of all other places, or
+	// "strictest" (so is "").
+	Regimes     []string `json:"regimes,omitempty"`
+	RestOfWorld string   `json:"rest_of_world,omitempty"`
+	// Exempt are the categories of which the site says that they meet the conditions
+	// of an exemption, where a pack has one for them.
+	Exempt []string `json:"exempt,omitempty"`
+	// DNT says what Do Not Track (W3C, retired 2019) does: "ignore" (so does "") or "refuse".
+	DNT string `json:"dnt,omitempty"`
+	// Variant is the one that is compiled; nil while nobody has chosen one.
+	Variant     *Variant         `json:"-"`
 	Enforcement Enforcement      `json:"enforcement"`
 	Categories  []Category       `json:"categories"` // necessary first
 	Services    []Service        `json:"services"`

@@ -24,6 +24,10 @@ func (n *Notice) Scope() string {
 		// A refusal then no longer keeps Google's tags from sending.
 		about["consent_mode"] = "advanced"
 	}
+	// A choice that was made with a category on beforehand is another one.
+	if v := n.Variant; v != nil && len(v.Exempt) > 0 {
+		about["exempt"] = v.Exempt
+	}
 	raw, err := json.Marshal(about)
 	if err != nil {
 		panic(err) // strings and numbers only

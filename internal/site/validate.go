@@ -61,6 +61,9 @@ func (n *Notice) Validate() error {
 	if err := n.checkCategories(); err != nil {
 		return err
 	}
+	if err := n.checkRegimes(); err != nil {
+		return err
+	}
 	if err := n.checkServices(); err != nil {
 		return err
 	}

@@ -58,6 +58,13 @@ func ClientAddr(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return addr
 }
 
+// Trusted tells whether the connection comes from a trusted proxy, whose headers
+// about the client are believed.
+func Trusted(r *http.Request, trusted []netip.Prefix) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && within(at.Addr().Unmap(), trusted)
+}
+
 // parseHop reads an address with or without port, IPv6 with or without brackets.
 func parseHop(hop string) netip.Addr {
 	if a, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(hop, "["), "]")); err == nil {

@@ -20,20 +20,29 @@ export function answers(
 }
 
 /**
- * The layer, and what the host of the shadow root holds: why, and the two answers.
- * Browsers and add-ons that refuse for people look for text and buttons in the
- * page's own tree, and so they stand there and are shown through slots.
- * hint: somebody is about to choose.
+ * A layer, and what the host of the shadow root holds: why, and the answers. Browsers
+ * and add-ons that refuse for people look for text and buttons in the page's own
+ * tree, and so they stand there and are shown through slots.
  */
-export function firstLayer(
-  desk: Desk,
-  question: Question,
-  texts: Words,
-  tag: "section" | "dialog",
-  choose: () => void,
-  hint: () => void,
-): [layer: HTMLElement, light: (HTMLElement | string)[]] {
-  const light: (HTMLElement | string)[] = [texts.$body];
+export type First = readonly [layer: HTMLElement, light: (HTMLElement | string)[]];
+
+/** hint: somebody is about to choose. */
+export function firstLayer(desk: Desk, question: Question, texts: Words, tag: "section" | "dialog", choose: () => void, hint: () => void, _rest: () => void): First {
+  const light: HTMLElement[] = [];
+  const actions = answers(desk, texts, "banner", (name, label, click) => {
+    light.push(h("button", { type: "button", slot: name }, label));
+    return h("slot", { name, class: "main " + name, click });
+  });
+  return layer(question, texts, tag, light, ...actions, way(texts, choose, hint));
+}
+
+/** The way to the preferences. */
+export function way(texts: Words, choose: () => void, hint: () => void): HTMLElement {
+  return h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose);
+}
+
+/** Who says what, and what can be done. */
+export function layer(question: Question, texts: Words, tag: "section" | "dialog", light: HTMLElement[], ...actions: HTMLElement[]): First {
   const text = h(
     "div",
     { class: "text" },
@@ -47,19 +56,5 @@ export function firstLayer(
       text.tabIndex = text.scrollHeight > text.clientHeight ? 0 : -1;
     }).observe(text),
   );
-  const layer = h(
-    tag,
-    { class: "banner " + question.$placement, "aria-labelledby": "title" },
-    text,
-    h(
-      "div",
-      { class: "actions" },
-      ...answers(desk, texts, "banner", (name, label, click) => {
-        light.push(h("button", { type: "button", slot: name }, label));
-        return h("slot", { name, class: "main " + name, click });
-      }),
-      h("button", { type: "button", class: "plain choose", click: choose, pointerenter: hint, focus: hint }, texts.$choose),
-    ),
-  );
-  return [layer, light];
+  return [h(tag, { class: "banner " + question.$placement, "aria-labelledby": "title" }, text, h("div", { class: "actions" }, ...actions)), [texts.$body, ...light]];
 }

@@ -8,7 +8,7 @@ export function button(label: string, look: string, open: () => void): void {
   button.style.cssText = look;
   button.textContent = "\u2713";
   button.className = "floating";
-  button.setAttribute("aria-label", label);
+  button.ariaLabel = label;
   button.onclick = open;
   host.attachShadow({ mode: "open" }).append(button);
   document.documentElement.insertBefore(host, document.body);

@@ -3,7 +3,6 @@ import type { Config } from "../config";
 import type { Parts } from "../core";
 import type { Action, Choice, Selection } from "../decision";
 import { quietly, safely } from "../safely";
-import { firstLayer } from "./banner";
 import type { Frame } from "./frame";
 import css from "./question.css";
 
@@ -37,9 +36,9 @@ export interface Ui {
 
 /** parts may grow: the preferences can come later, and more sees to it. */
 export function layers(desk: Desk, frame: Frame, language: string, parts: () => Parts, more: () => Promise<void> | undefined): Ui {
-  const { $question: question, $modal: modal } = parts();
+  const { $question: question, $modal: modal, $first: first, $confirm: confirm } = parts();
   const words = question!.$words[language]!;
-  const [banner, light] = firstLayer(desk, question!, words, modal ? "dialog" : "section", () => void open(), more);
+  const [banner, light] = ((desk.$choice && confirm) || first!)(desk, question!, words, modal ? "dialog" : "section", () => void open(), more, rest);
   const { $host: host } = frame;
   const page = document.documentElement;
   let watch: MutationObserver | undefined;
@@ -83,6 +82,17 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
     desk.$shown("preferences");
   }
 
+  function rest(): void {
+    watch?.disconnect();
+    watch = undefined;
+    dialog?.close();
+    banner.remove();
+    host.replaceChildren();
+    if (host.isConnected) raise();
+    frame.$rest();
+    desk.$shown("");
+  }
+
   return {
     $open: open,
     $ask() {
@@ -99,15 +109,6 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
       modal?.(banner);
       desk.$shown("banner");
     },
-    $rest() {
-      watch?.disconnect();
-      watch = undefined;
-      dialog?.close();
-      banner.remove();
-      host.replaceChildren();
-      if (host.isConnected) raise();
-      frame.$rest();
-      desk.$shown("");
-    },
+    $rest: rest,
   };
 }
