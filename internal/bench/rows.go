@@ -38,6 +38,7 @@ var rows = []struct {
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
 	{[]string{"start"}, (*bench).measureStart},
+	{[]string{"banner"}, (*bench).measureBanner},
 }
 
 func rowNames() (names []string) {
