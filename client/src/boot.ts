@@ -141,7 +141,7 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
     allowed: (key, selection = b.s) => granted(config, selection, key) ?? undeclared(config, selection),
     $declared: (kind, name) => parts.$declared?.(config, b.s, kind, name),
     get() {
-      const { recordId = "", consentId = "", action = "", time } = b.$choice ?? ({} as Partial<Choice>);
+      const { recordId = "", consentId = "", action = "", time } = { ...b.$choice } as Partial<Choice>;
       const flags = (keys: readonly string[]) => Object.fromEntries(keys.map((key) => [key, b.allowed(key)]));
       return {
         status: time ? statusOf(b.s) : null,

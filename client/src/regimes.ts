@@ -26,8 +26,12 @@ export function remember(config: Config): void {
 
 /** The same configuration, with nothing to do where its visitor has read the notice of this scope. */
 export function told(config: Config): Config {
-  const [scope, at] = (quietly(() => local.getItem(notice(config))) ?? "").split(".");
-  return scope === config.$scope && Date.now() - Number(at) < config.$choice_days * DAY ? { ...config, $else: "idle" } : config;
+  return (
+    quietly(() => {
+      const [scope, at] = local.getItem(notice(config))!.split(".");
+      return scope === config.$scope && Date.now() - Number(at) < config.$choice_days * DAY && { ...config, $else: "idle" };
+    }) || config
+  );
 }
 
 /** The visitor has read it. */

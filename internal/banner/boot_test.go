@@ -5,6 +5,9 @@ import (
 	"testing"
 
 	"assent/internal/browsertest"
+	"assent/internal/site"
+
+	"github.com/chromedp/chromedp/kb"
 )
 
 var bootPage = strings.Replace(foreignPage, "{tag}", "{boot}", 1)
@@ -32,7 +35,8 @@ func TestBootInThePageLoadsOnlyWhatThePageNeeds(t *testing.T) {
 	if got := w.loaded(); got != "more.en" {
 		t.Errorf("opening the preferences asks for %q", got)
 	}
-	browsertest.Press(t, ctx, "Escape")
+	browsertest.Press(t, ctx, kb.Escape)
+	browsertest.Wait(t, ctx, "!("+dialog+")")
 	browsertest.Click(t, ctx, in(banner, ".accept"))
 	browsertest.Wait(t, ctx, reloaded+" && window.ran && assent.get().status == 'accepted_all' && "+in(root, ".floating"))
 	if got := w.loaded(); got != "core.en" {
@@ -47,8 +51,8 @@ func TestBootInThePageLoadsOnlyWhatThePageNeeds(t *testing.T) {
 	}
 	browsertest.Click(t, ctx, in(dialog, ".withdraw"))
 	browsertest.Wait(t, ctx, "!window.ran && window.own && assent.get().action == 'withdraw' && assent.get().status == 'accepted_necessary'")
-	if got := browsertest.Eval[string](t, ctx, "document.cookie.split('; ').map(c => c.split('=')[0]).sort().join()+'|'+Object.keys(localStorage).sort()"); got != "assent_k3y,basket,server|assent_k3y,basket" {
-		t.Errorf("kept after the withdrawal: %s", got)
+	if got := browsertest.Eval[string](t, ctx, "document.cookie.split('; ').map(c => c.split('=')[0]).sort().join()+'|'+Object.keys(localStorage).sort()"); got != "assent_k3y,basket,server,undeclared|assent_k3y,basket" {
+		t.Errorf("kept after the withdrawal: %s; want what nobody declared, and nothing that a service did", got)
 	}
 }
 
@@ -126,5 +130,26 @@ func TestGPCInABootPage(t *testing.T) {
 	browsertest.Wait(t, ctx, "assent.get().action == 'signal' && "+in(root, ".floating"))
 	if p := w.sent()[0]; p.Action != "signal" || !p.GPC || w.loaded() != "ask.en" {
 		t.Errorf("sent: %+v", p)
+	}
+}
+
+// A tag with more languages than one script should carry asks for the visitor's own.
+func TestTagWithManyLanguagesLoadsTheVisitorsOne(t *testing.T) {
+	ctx := browsertest.Start(t)
+	n := site.DefaultNotice("k3y", "Shop Ltd", "en", "fr", "de", "et", "fi")
+	n.Domains = []string{shop}
+	w := newWeb(t, n, strings.Replace(foreignPage, `lang="en"`, `lang="de"`, 1))
+	browsertest.Open(t, ctx, w.url(shop, "/"))
+	browsertest.Wait(t, ctx, banner+" && document.querySelector('assent-consent').textContent.includes('Alle ablehnen')")
+	if got := w.loaded(); got != "ask.de" {
+		t.Errorf("the page asks for %q, want ask.de alone", got)
+	}
+	if browsertest.Eval[bool](t, ctx, "'ran' in window") {
+		t.Error("a foreign script ran before a choice")
+	}
+	browsertest.Click(t, ctx, in(banner, ".accept"))
+	browsertest.Wait(t, ctx, reloaded+" && window.ran && assent.get().status == 'accepted_all'")
+	if got := w.loaded(); got != "core.de" {
+		t.Errorf("the page after the choice asks for %q, want core.de alone", got)
 	}
 }

@@ -231,8 +231,11 @@ func placeholdersOf(n *site.Notice, languages []string) placeholders {
 	p := placeholders{Services: []placeholder{}, Words: map[string]any{}}
 	for _, s := range n.Services {
 		if embedded(s) {
-			d := detailOf(s, nil)
-			p.Services = append(p.Services, placeholder{d.Key, d.Name, d.Provider, d.PolicyURL})
+			provider := s.Provider
+			if s.Country != "" && provider != "" {
+				provider += " (" + s.Country + ")"
+			}
+			p.Services = append(p.Services, placeholder{s.Key, s.Name, provider, webAddress(s.PolicyURL)})
 		}
 	}
 	for _, language := range languages {

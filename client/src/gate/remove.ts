@@ -38,7 +38,8 @@ export function sweep(b: Boot): void {
  * __Secure- asks for Secure, whatever is done to it.
  */
 function expire(name: string): void {
-  const flags = isSecureContext ? ["; Secure", "; Secure; Partitioned"] : [""];
+  // Browsers differ in where they let a page name Secure without TLS.
+  const flags = ["", "; Secure", "; Secure; Partitioned"];
   for (const domain of ["", location.hostname, ...parents(location.hostname)]) {
     for (const path of paths()) {
       for (const flag of flags) {
