@@ -80,7 +80,9 @@ func TestBootOfAnotherVersionIsFollowedByTheWholeScript(t *testing.T) {
 	w := newWeb(t, notice(), strings.Replace(bootPage, "{boot}", `{boot}<script>window.heard = []; const old = assent; old.on("change", (s) => heard.push(s.status))</script>`, 1))
 	old := w.parts
 	changed := notice()
-	changed.Services[1].Hosts = append(changed.Services[1].Hosts, "new.test")
+	words := changed.Texts["en"]
+	words.Title = "Another title"
+	changed.Texts["en"] = words
 	fresh := mustCompile(t, changed)
 	w.script, w.parts, w.id = fresh.Plain, old, "another"
 	browsertest.Open(t, ctx, w.url(shop, "/"))
