@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // webkit is WebKitGTK's MiniBrowser behind WebKitWebDriver, on an X server that
@@ -223,7 +224,8 @@ func (p webkitTab) resize(ctx context.Context, width, height int64) error {
 	type size struct{ Width, Height int64 }
 	wanted := size{width, height}
 	frame := size{}
-	for range 3 {
+	// The window manager takes its time on a busy machine.
+	for end := time.Now().Add(Patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err := p.call(ctx, http.MethodPost, "/window/rect", object{"width": wanted.Width + frame.Width, "height": wanted.Height + frame.Height}, nil); err != nil {
 			return err
 		}
@@ -234,8 +236,8 @@ func (p webkitTab) resize(ctx context.Context, width, height int64) error {
 		if got == wanted {
 			return nil
 		}
-		frame.Width += wanted.Width - got.Width
-		frame.Height += wanted.Height - got.Height
+		// What was asked for less what came of it; a late answer is put right by the next one.
+		frame = size{wanted.Width + frame.Width - got.Width, wanted.Height + frame.Height - got.Height}
 	}
 	return fmt.Errorf("the window does not take a size of %dx%d", width, height)
 }

@@ -23,7 +23,7 @@ type difference struct {
 const (
 	noVector     = "no vector"          // the engine does not load this, or not here
 	noStore      = "no store"           // the engine has no such storage
-	onlyTheNext  = "only the next page" // works again on the page after the one that was blocked
+	onlyTheNext  = "only the next page" // works for certain on the page after the one that was loaded again
 	noSuchSignal = "no signal"          // the engine sends no such signal
 )
 
@@ -32,6 +32,7 @@ var differences = []difference{
 	{"webkit", noVector, "track", "does not load the subtitles of a film without content"},
 	{"webkit", noStore, "cookie-store", "has no `cookieStore`"},
 	{"webkit", noStore, "cookie-store-object", "has no `cookieStore`"},
+	{"firefox", onlyTheNext, "form-in-frame", "may leave a form unsent that a page sends into one of its frames while it is loaded again"},
 	{"webkit", onlyTheNext, "css-object-model", "keeps what it knows of the images of a constructed style sheet over a reload"},
 	{"webkit", noSuchSignal, "global privacy control", "sends no Global Privacy Control"},
 }
@@ -100,11 +101,14 @@ func everythingWorks(t *testing.T, s *stage) {
 // allWorks waits until every vector but some has reached the foreign host since
 // mark and run, and checks that everything was stored but for what the engine
 // does not have.
-func (s *stage) allWorks(t *testing.T, when string, g *guest, mark int, but []string) {
+func (s *stage) allWorks(t *testing.T, when string, g *guest, mark int, but []string, may ...string) {
 	t.Helper()
 	missing := func(o outcome) []string {
 		var names []string
 		for _, v := range vectors {
+			if slices.Contains(may, v.name) {
+				continue
+			}
 			if o.sent[v.name] == 0 || v.code() && !slices.Contains(o.ran, v.name) {
 				names = append(names, v.name)
 			}
@@ -201,8 +205,9 @@ func evenHanded(t *testing.T, g *guest) {
 	look := func(selector string) string {
 		return browsertest.Ask[string](t, g.Visitor, `(e => {
 			const r = e.getBoundingClientRect(), c = getComputedStyle(e);
-			const top = e.getRootNode().elementFromPoint(r.x + r.width / 2, r.y + r.height / 2);
-			const seen = top === e && r.top >= 0 && r.left >= 0 && r.bottom <= innerHeight && r.right <= innerWidth;
+			// An answer is a slot, and stands in the page's own tree.
+			const tops = [e.getRootNode(), document].map(tree => tree.elementFromPoint(r.x + r.width / 2, r.y + r.height / 2));
+			const seen = [e, ...e.assignedElements?.() ?? []].some(own => tops.includes(own)) && r.top >= 0 && r.left >= 0 && r.bottom <= innerHeight && r.right <= innerWidth;
 			return [seen ? 'seen' : 'hidden', Math.round(r.width), Math.round(r.height), c.color, c.backgroundColor, c.fontSize, c.fontWeight].join(' ');
 		})(`+layer(selector)+`)`)
 	}
@@ -218,7 +223,7 @@ func accepting(t *testing.T, s *stage) {
 	g.view(t, "/")
 	mark := s.page.b.mark()
 	g.decide(t, acceptAll, "accepted_all", 1)
-	s.allWorks(t, "after the reload", g, mark, append(s.differs(noVector), s.differs(onlyTheNext)...))
+	s.allWorks(t, "after the reload", g, mark, s.differs(noVector), s.differs(onlyTheNext)...)
 	// Requests of both pages: what a browser has in its memory it does not ask for again.
 	g.Open(t, s.page.url+"/next")
 	s.allWorks(t, "on the next page", g, mark, s.differs(noVector))
