@@ -182,7 +182,7 @@ func (f forms) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (b *bench) forms(ctx context.Context, st *store, addr string) (forms, error) {
 	if _, err := os.Stat("node_modules/orejime/dist"); err != nil {
-		return nil, errors.New("Orejime is not there to be measured beside; run make node in the project's folder, and the bench from it")
+		return nil, errors.New("the peer, Orejime, is not there to be measured beside; run make node in the project's folder, and the bench from it")
 	}
 	boot, err := exec.CommandContext(ctx, b.binary, append([]string{"site", "show", st.Site, "--boot", "--public-url", "http://" + addr}, st.flags()...)...).Output()
 	if err != nil {
