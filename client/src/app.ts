@@ -14,7 +14,7 @@ import {
 import { NECESSARY } from "./config";
 import type { Assent } from "../assent";
 import { layers, type Desk, type Source, type Ui } from "./elements/ui";
-import { Queue } from "./send";
+import { pause, Queue } from "./send";
 import { quietly, safely } from "./safely";
 import { write } from "./storage";
 import { read } from "./stored";
@@ -130,14 +130,14 @@ export class App implements Desk {
       time: now,
     };
     write(config, b.$parts!.$question!.$domains, choice);
-    // The page follows the choice whether or not it can be sent.
-    const sent = safely(() => this._queue.$add(choice.recordId, this._body(choice, source)));
     const reload = b.$limit && grantsMore(config, before, selection);
     b.$parts!.$remember?.(config, before, selection);
-    const taken = this._adopt(choice);
+    // The page follows the choice whether or not it can be sent.
+    const sent = safely(() => this._queue.$add(choice.recordId, this._body(choice, source)));
+    const taken = await this._adopt(choice);
     if (taken) await this._drop();
     if (taken || reload) {
-      await Promise.race([sent, new Promise((done) => setTimeout(done, PATIENCE))]);
+      await Promise.race([sent, pause(PATIENCE)]);
       // Browsers keep the place over a reload, unless the page told them not to.
       quietly(() => (history.scrollRestoration = "auto"));
       // Without a line the browser would show its error page instead of this one.
@@ -168,8 +168,11 @@ export class App implements Desk {
     return whole.length < MAX_BODY ? whole : body(choice.services);
   }
 
-  /** From here on the page follows this choice; tells whether it takes something back. */
-  private _adopt(choice: Choice): boolean {
+  /**
+   * From here on the page follows this choice; tells whether it takes something back.
+   * What the visitor sees is done at once, and everybody else is told in a later task.
+   */
+  private async _adopt(choice: Choice): Promise<boolean> {
     const { _b: b } = this;
     const taken = grantsMore(this.$config, choice, b.s);
     b.$choice = choice;
@@ -177,8 +180,9 @@ export class App implements Desk {
     b.s = choice;
     // A policy can be tightened in a live page: at once here, and in other tabs.
     if (taken) b.$enforce();
-    this.$sweep();
     safely(() => (this._ui ?? b.$parts!.$frame!).$rest());
+    await pause();
+    this.$sweep();
     // What is released finds its tools told.
     b.$tell?.();
     safely(() => b.$release?.());
@@ -191,7 +195,7 @@ export class App implements Desk {
     const choice = read(this.$config);
     if (!choice || choice.recordId === this.$choice?.recordId) return;
     if (reload) again();
-    else this._adopt(choice);
+    else void this._adopt(choice);
   }
 
   $sweep(): void {

@@ -18,8 +18,8 @@ export const LONGEST = 65_536;
 const MAX_TIME = 1e14;
 
 const FORMAT =
-  /^1\.([0-9a-f]{32})\.([0-9a-f]{32})\.([0-9a-f]{16})\.([1-9a-z][0-9a-z]{0,9})\.(accept_all|accept_necessary|save|withdraw|signal)\.([^.]*)\.([^.]*)$/;
-const KEY = /^[a-z0-9][a-z0-9-]{0,62}$/;
+  /^1\.([\da-f]{32})\.([\da-f]{32})\.([\da-f]{16})\.([1-9a-z][\da-z]{0,9})\.(accept_all|accept_necessary|save|withdraw|signal)\.([^.]*)\.([^.]*)$/;
+const KEY = /^[a-z\d][a-z\d-]{0,62}$/;
 
 /** One cookie per site, so that two sites under one domain do not meet. */
 export function cookieName(site: string): string {
@@ -48,19 +48,11 @@ export function encode(choice: Choice): string {
 export function decode(text: string, limit = MAX_LENGTH): Choice | null {
   const part = text.length > limit ? null : FORMAT.exec(text);
   if (!part) return null;
-  const categories = flags(part[6]!);
-  const services = flags(part[7]!);
-  const time = parseInt(part[4]!, 36);
+  const [, consentId, recordId, scope, stamp, action, ...lists] = part as unknown as string[];
+  const [categories, services] = lists.map(flags);
+  const time = parseInt(stamp!, 36);
   if (!categories || !services || time > MAX_TIME) return null;
-  return {
-    consentId: dashed(part[1]!),
-    recordId: dashed(part[2]!),
-    scope: part[3]!,
-    time,
-    action: part[5] as Action,
-    categories,
-    services,
-  };
+  return { consentId: dashed(consentId!), recordId: dashed(recordId!), scope: scope!, time, action: action as Action, categories, services };
 }
 
 function list(values: Flags): string {

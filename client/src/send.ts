@@ -8,6 +8,11 @@ import { keep, local } from "./storage";
 /** How long a tab that sends keeps others away from an entry, in milliseconds. */
 const CLAIM = 15_000;
 
+/** A later task, after so many milliseconds. */
+export function pause(time?: number | void): Promise<void> {
+  return new Promise((done) => setTimeout(done, time as number));
+}
+
 export class Queue {
   private readonly _prefix: string;
   private readonly _url: string;
@@ -31,10 +36,10 @@ export class Queue {
     return !!local.getItem(this._prefix + recordId);
   }
 
-  /** Sends what is due, oldest first; eager ignores the back-off. */
+  /** Sends what is due in a later task, oldest first; eager ignores the back-off. */
   $flush(eager = false): Promise<void> {
     // A failed pass keeps neither a reload nor the next pass from coming.
-    this._running = (this._running ?? Promise.resolve()).then(() => this._pass(eager)).catch(console.error);
+    this._running = (this._running ?? Promise.resolve()).then(pause).then(() => this._pass(eager)).catch(console.error);
     return this._running;
   }
 

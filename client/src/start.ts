@@ -4,10 +4,10 @@ import { boot, type Boot, type BootParts, type Carrier } from "./boot";
 import type { Config } from "./config";
 
 /** Without a working boot it is not known whether anything is granted, and so nothing is. */
-function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void): void {
+function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void, ask?: (b: Boot) => void): void {
   let b: Boot;
   try {
-    b = boot(config, parts, origin, script);
+    b = boot(config, parts, origin, script, ask);
   } catch (error) {
     parts.$enforce?.(config, null, origin);
     throw error;
@@ -19,7 +19,7 @@ function begin(config: Config, parts: BootParts, origin: string, script: Carrier
 
 /** The boot in the page, which loads what the page needs. */
 export function inline(config: Config, parts: BootParts): void {
-  begin(config, parts, config.$origin, document.currentScript as Carrier, need);
+  begin(config, parts, config.$origin, document.currentScript as Carrier, need, need);
 }
 
 export function need(b: Boot): void {

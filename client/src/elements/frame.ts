@@ -37,9 +37,10 @@ export function frame({ $theme: theme, $floating: floating }: Parts, language: s
       shadow = host.attachShadow({ mode: "open" });
       shadow.append(root);
       host.popover = "manual";
-      dress(css);
+      sheets.unshift(css);
     }
-    sheets.forEach(dress);
+    // One sheet is read faster than two.
+    if (sheets[0]) dress(sheets.join(""));
     if (host.isConnected) return;
     // Before the body: first in the order of the Tab key, and out of reach of
     // frameworks that replace the body.
