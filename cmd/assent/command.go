@@ -53,6 +53,8 @@ func commands() []command {
 		{"verify", "RECEIPT", "check a receipt offline; - reads standard input", runVerify},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"export", "", "a site's register to standard output", runExport},
+		{"backup", "FILE", "an encrypted backup, beside a running server; --check verifies one", runBackup},
+		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},

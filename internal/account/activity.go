@@ -26,6 +26,7 @@ const (
 	SitePublished   = "site.publish"
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
+	Restored        = "backup.restore"
 )
 
 // Activity is one thing that a member did. It names no visitor.

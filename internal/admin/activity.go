@@ -29,7 +29,7 @@ var activityWords = map[string]string{
 	account.PasswordChanged: "Changed the password", account.SiteAdded: "Added the site", account.SiteDomains: "Changed name or domains",
 	account.DraftSaved: "Saved the draft", account.SeenIgnored: "Changed what is ignored", account.SeenCleared: "Started the list of what was seen anew",
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
-	account.ReceiptDownload: "Downloaded a receipt",
+	account.ReceiptDownload: "Downloaded a receipt", account.Restored: "Restored a backup",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {
