@@ -32,5 +32,9 @@ func backupSource(ctx context.Context, d *db.DB, dir string) (backup.Source, err
 	if err != nil {
 		return backup.Source{}, err
 	}
-	return backup.Source{DB: d, Key: key, KeySetting: register.KeySetting, Installation: backup.InstallationOf(public), Assent: Version}, nil
+	return backup.Source{DB: d, Key: key, KeySetting: register.KeySetting, LedgerSettings: ledgerSettings,
+		Installation: backup.InstallationOf(public), Assent: Version}, nil
 }
+
+// ledgerSettings are the settings without which a ledger cannot be read.
+var ledgerSettings = []string{register.MarkingSetting}

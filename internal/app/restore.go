@@ -254,7 +254,20 @@ func (t *restoring) load(ctx context.Context, out *Restored) error {
 // settle opens the restored database as this binary has it, brings it to where it
 // may go on, and checks it.
 func (t *restoring) settle(ctx context.Context, out *Restored) error {
+	s := &settling{o: t.o, public: t.public, created: t.o.Archive.Header.Created}
+	if t.o.Ledger != nil {
+		s.sources = append(s.sources, &source{open: t.o.Ledger})
+	}
+	if t.old != nil {
+		s.sources = append(s.sources, &source{open: t.fromOld, replaced: true})
+	}
+	if err := s.learn(ctx); err != nil {
+		return err
+	}
 	options := t.place.Options()
+	if err := t.adopt(ctx, options, s.sources); err != nil {
+		return err
+	}
 	dir := t.place.Dir()
 	if t.c.URL != "" {
 		dir = t.c.Dir
@@ -264,19 +277,33 @@ func (t *restoring) settle(ctx context.Context, out *Restored) error {
 		return err
 	}
 	defer parts.Close()
-	s := &settling{Parts: parts, o: t.o, public: t.public, created: t.o.Archive.Header.Created}
-	if t.o.Ledger != nil {
-		s.sources = append(s.sources, source{open: t.o.Ledger})
-	}
-	if t.old != nil {
-		s.sources = append(s.sources, source{open: t.fromOld, replaced: true})
-	}
+	s.Parts = parts
 	return s.run(ctx, out)
+}
+
+// adopt gives the restored database the key of its ledger's marks, where it is
+// older than they are, before it is opened and makes one.
+func (t *restoring) adopt(ctx context.Context, options db.Options, sources []*source) error {
+	options.Schema = t.o.Archive.Header.Schema
+	d, err := db.Open(ctx, options)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	for _, from := range sources {
+		if from.marking == "" {
+			continue
+		}
+		if err := register.AdoptMarking(ctx, d, from.marking); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fromOld reads the ledger of the database that is being replaced.
 func (t *restoring) fromOld(ctx context.Context) (*backup.Reader, func(), error) {
-	return backup.Pipe(ctx, backup.Source{DB: t.old, Installation: backup.InstallationOf(t.public), Assent: Version}, backup.Ledger)
+	return backup.Pipe(ctx, backup.Source{DB: t.old, LedgerSettings: ledgerSettings, Installation: backup.InstallationOf(t.public), Assent: Version}, backup.Ledger)
 }
 
 // settleInPlace is for a database that was put back by other means: by
@@ -307,7 +334,10 @@ func settleInPlace(ctx context.Context, c Config, o RestoreOptions) (*Restored, 
 	}
 	s := &settling{Parts: parts, o: o, public: public}
 	if o.Ledger != nil {
-		s.sources = append(s.sources, source{open: o.Ledger})
+		s.sources = append(s.sources, &source{open: o.Ledger})
+	}
+	if err := s.learn(ctx); err != nil {
+		return nil, err
 	}
 	out := new(Restored)
 	return out, s.run(ctx, out)

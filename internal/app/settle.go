@@ -25,7 +25,8 @@ const epochSetting = "register.epoch"
 // source is where it is known from what came after the backup.
 type source struct {
 	open     LedgerSource
-	replaced bool // it is the database that is being replaced
+	replaced bool   // it is the database that is being replaced
+	marking  string // key of the marks in its ledger; "" before learn, or when it has none
 }
 
 // knownLog is what a source says of a log.
@@ -47,7 +48,7 @@ type settling struct {
 	o       RestoreOptions
 	public  ed25519.PublicKey
 	created time.Time // of the backup; zero: unknown
-	sources []source
+	sources []*source
 
 	known   map[int64]knownLog
 	newest  time.Time // of the sources
@@ -59,9 +60,6 @@ type settling struct {
 }
 
 func (s *settling) run(ctx context.Context, out *Restored) error {
-	if err := s.learn(ctx); err != nil {
-		return err
-	}
 	if err := s.decide(ctx); err != nil {
 		return err
 	}
@@ -75,10 +73,16 @@ func (s *settling) run(ctx context.Context, out *Restored) error {
 		}
 		out.Erased += n
 	}
+	if out.Erased > 0 {
+		if err := s.Register.Seal(ctx); err != nil {
+			return err
+		}
+	}
 	return s.check(ctx, out)
 }
 
-// learn reads what the sources know of the logs.
+// learn reads what the sources know of the logs. It is called first, and needs no
+// open parts.
 func (s *settling) learn(ctx context.Context) error {
 	s.known = map[int64]knownLog{}
 	for _, from := range s.sources {
@@ -90,6 +94,12 @@ func (s *settling) learn(ctx context.Context) error {
 				if !there || before.Origin == l.Origin && before.Size <= l.Size || before.Origin != l.Origin && before.at.Before(l.at) {
 					l.former = before.former
 					s.known[l.SiteID] = l
+				}
+				return nil
+			},
+			"setting": func(_ backup.Header, row backup.Row) error {
+				if row.Text("name") == register.MarkingSetting {
+					from.marking = row.Text("value")
 				}
 				return nil
 			},
@@ -108,7 +118,7 @@ func (s *settling) learn(ctx context.Context) error {
 }
 
 // read hands the rows of tables of a source to functions, to its authentic end.
-func (s *settling) read(ctx context.Context, from source, tables map[string]func(backup.Header, backup.Row) error) error {
+func (s *settling) read(ctx context.Context, from *source, tables map[string]func(backup.Header, backup.Row) error) error {
 	r, stop, err := from.open(ctx)
 	if err != nil {
 		return err
@@ -156,8 +166,11 @@ func (s *settling) decide(ctx context.Context) (err error) {
 		case known && (k.Origin == l.Origin || slices.Contains(k.former, l.Origin)):
 			fate.Lost = max(0, k.Size-l.Size)
 		}
-		if moved := known && k.Origin != l.Origin && slices.Contains(k.former, l.Origin); fate.Lost > 0 || moved {
-			lost = append(lost, fmt.Sprintf("%s has %d records here and had %d", l.Origin, l.Size, k.Size))
+		switch {
+		case known && k.Origin != l.Origin && slices.Contains(k.former, l.Origin):
+			lost = append(lost, fmt.Sprintf("%s, with %d entries, went on as %s, which has %d", l.Origin, l.Size, k.Origin, k.Size))
+		case fate.Lost > 0:
+			lost = append(lost, fmt.Sprintf("%s has %d entries in the backup and had %d", l.Origin, l.Size, k.Size))
 		}
 		if !s.o.Moved && !(same && k.replaced) && !slices.Contains(s.dropped, i) {
 			s.rename = append(s.rename, i)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -20,6 +21,8 @@ type Source struct {
 	KeySetting   string // the setting that may hold it too, and is left out
 	Installation string // see Header
 	Assent       string // version of the binary
+
+	LedgerSettings []string // that belong to the ledger
 }
 
 // keptOut are the tables that no backup holds, each with the reason.
@@ -30,8 +33,9 @@ var keptOut = map[string]string{
 }
 
 // ledgerTables are what a ledger holds: which records were erased, and how far
-// each log had come. None of it is about a person.
-var ledgerTables = []string{"log", "predecessor", "erasure", "erased"}
+// each log had come; of the settings only LedgerSettings. None of it is about a
+// person.
+var ledgerTables = []string{"setting", "log", "predecessor", "erasure", "erased"}
 
 // InstallationOf names an installation by the public key that signs its logs.
 func InstallationOf(public []byte) string {
@@ -73,7 +77,7 @@ func Write(ctx context.Context, w io.Writer, s Source, content string, expires t
 		if _, out := keptOut[t.Name]; out || content == Ledger && !slices.Contains(ledgerTables, t.Name) {
 			continue
 		}
-		if err := writeTable(ctx, a, s, tx, t); err != nil {
+		if err := writeTable(ctx, a, s, tx, t, content); err != nil {
 			return h, Totals{}, err
 		}
 	}
@@ -81,13 +85,19 @@ func Write(ctx context.Context, w io.Writer, s Source, content string, expires t
 	return h, totals, err
 }
 
-func writeTable(ctx context.Context, a *Writer, s Source, tx *sql.Tx, t db.Table) error {
+func writeTable(ctx context.Context, a *Writer, s Source, tx *sql.Tx, t db.Table, content string) error {
 	if err := a.Table(t); err != nil {
 		return err
 	}
 	query := "select " + names(columnNames(t)) + " from " + quote(t.Name)
 	var args []any
-	if t.Name == "setting" && s.KeySetting != "" {
+	switch {
+	case t.Name == "setting" && content == Ledger:
+		query += " where false"
+		for i, name := range s.LedgerSettings {
+			query, args = query+fmt.Sprintf(" or name = $%d", i+1), append(args, name)
+		}
+	case t.Name == "setting":
 		query, args = query+" where name <> $1", []any{s.KeySetting}
 	}
 	if len(t.Key) > 0 {
