@@ -123,7 +123,7 @@ func (p *Place) switchFiles(now time.Time) (aside string, err error) {
 		return "", err
 	}
 	if _, err := os.Lstat(current); err == nil {
-		aside = filepath.Join(p.target.Dir, "replaced-"+now.UTC().Format("20060102-150405"))
+		aside = filepath.Join(p.target.Dir, "replaced-"+now.UTC().Format("20060102-150405.000"))
 		if err := os.Mkdir(aside, 0o700); err != nil {
 			return "", err
 		}
@@ -215,7 +215,7 @@ func (p *Place) switchSchemas(ctx context.Context, now time.Time) (aside string,
 		return "", conn.Explain(err)
 	}
 	if len(old) > 0 {
-		aside = "assent_replaced_" + now.UTC().Format("20060102_150405")
+		aside = "assent_replaced_" + strings.ReplaceAll(now.UTC().Format("20060102_150405.000"), ".", "_")
 		if _, err := tx.ExecContext(ctx, "create schema "+quote(aside)); err != nil {
 			return "", conn.Explain(err)
 		}
