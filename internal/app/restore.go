@@ -228,8 +228,10 @@ func (t *restoring) load(ctx context.Context, out *Restored) error {
 	}
 	defer d.Close()
 	if d.Engine == db.SQLite { // synced as a whole before it takes its place
-		if _, err := d.Writer().ExecContext(ctx, "pragma synchronous = off"); err != nil {
-			return d.Explain(err)
+		for _, pragma := range []string{"pragma synchronous = off", "pragma cache_size = -64000"} {
+			if _, err := d.Writer().ExecContext(ctx, pragma); err != nil {
+				return d.Explain(err)
+			}
 		}
 	}
 	totals, err := backup.Load(ctx, d, t.o.Archive)
