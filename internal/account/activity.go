@@ -27,6 +27,9 @@ const (
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
+	RegisterErase   = "register.erase"
+	RetentionRun    = "retention.run"
+	RetentionRule   = "retention.rule"
 )
 
 // Activity is one thing that a member did. It names no visitor.
