@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"assent/internal/app"
+	"assent/internal/backup"
 	"assent/internal/db/dbtest"
 	"assent/internal/register"
 	"assent/receipt"
@@ -394,4 +395,75 @@ func lockTable(t *testing.T, url, table string) (await, release func()) {
 		}
 	}
 	return await, func() { tx.Rollback() }
+}
+
+// What may not be restored is refused with a sentence, and nothing is touched.
+func TestRefusedBackups(t *testing.T) {
+	at := installation(t, "sqlite")
+	dir := t.TempDir()
+	c := app.Config{Dir: at[1]}
+	expired := filepath.Join(dir, "expired")
+	var whole bytes.Buffer
+	header, _, err := app.BackUp(t.Context(), c, &whole, backup.Whole, time.Now().Add(-time.Hour))
+	if err == nil {
+		err = os.WriteFile(expired, whole.Bytes(), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := emptyPlace(t, "sqlite")
+	to.refused(t, "This backup expired on", "restore", expired, "--no-ledger")
+	if _, err := os.Stat(to[1]); !os.IsNotExist(err) {
+		t.Errorf("a refusal left %s (%v)", to[1], err)
+	}
+	key, err := os.ReadFile(filepath.Join(at[1], register.KeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(h *backup.Header){
+		"newer Assent":       func(h *backup.Header) { h.Schema = 9999 },
+		"contradicts itself": func(h *backup.Header) { h.Installation = "another" },
+		"damaged":            func(h *backup.Header) { h.Schema = 0 },
+	} {
+		h := header
+		h.Expires = time.Time{}
+		change(&h)
+		var out bytes.Buffer
+		a, err := backup.NewWriter(&out, h)
+		if err == nil {
+			err = a.Key(key)
+		}
+		if err == nil {
+			_, err = a.Close()
+		}
+		file := filepath.Join(dir, "changed")
+		if err == nil {
+			err = os.WriteFile(file, out.Bytes(), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		to.refused(t, name, "restore", file, "--no-ledger")
+	}
+	if _, err := os.Stat(to[1]); !os.IsNotExist(err) {
+		t.Errorf("a refusal left %s (%v)", to[1], err)
+	}
+	to.run(t, "restore", expired, "--no-ledger", "--expired")
+	to.run(t, "fsck")
+
+	// What was changed in the database is changed in its backup.
+	parts, err := app.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = parts.DB.Writer().Exec("update notice_version set content = '{}'")
+	parts.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	damaged := filepath.Join(dir, "damaged")
+	at.run(t, "backup", damaged, "--unencrypted")
+	another := emptyPlace(t, "sqlite")
+	another.refused(t, "is not as it was signed", "restore", damaged, "--no-ledger")
+	another.run(t, "restore", damaged, "--no-ledger", "--damaged")
 }
