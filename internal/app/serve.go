@@ -146,13 +146,18 @@ func (a *App) recompile(ctx context.Context) {
 	}
 }
 
-// Wait serves until ctx ends or the listener fails, then closes.
+// Wait serves until ctx ends, or the listener or the disk fails, then closes.
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return a.Close()
 	case err := <-a.failed:
 		return errors.Join(err, a.Close())
+	case <-a.DB.Failed():
+		if err := a.Close(); err != nil {
+			slog.Error("after the disk failed", "error", err)
+		}
+		return a.DB.FailedWith()
 	}
 }
 

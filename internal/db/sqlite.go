@@ -29,7 +29,7 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 	if err := prepareFile(path, o); err != nil {
 		return nil, err
 	}
-	d := &DB{Engine: SQLite, path: path}
+	d := &DB{Engine: SQLite, path: path, failure: failure{closed: make(chan struct{})}}
 	var err error
 	if d.write, err = sql.Open("sqlite", dsn(path, "immediate", false)); err != nil {
 		return nil, err
@@ -53,7 +53,25 @@ func openSQLite(ctx context.Context, o Options) (*DB, error) {
 		d.Close()
 		return nil, fmt.Errorf("this binary was built with SQLite %s; 3.51.3 or newer is required", have)
 	}
+	if err := d.settle(ctx, o); err != nil {
+		d.Close()
+		return nil, err
+	}
 	return d, nil
+}
+
+// settle copies what the write-ahead log holds into the database before anything
+// is added. A process that ended after a failed fsync may have left frames that
+// can be read and are not on disk: what is appended after them would be lost with
+// them in a power cut, although its own fsync went well. After a clean end, and
+// beside a server that holds the log, there is nothing to do.
+func (d *DB) settle(ctx context.Context, o Options) error {
+	if o.ReadOnly {
+		return nil
+	}
+	var busy, frames, copied int
+	err := d.write.QueryRowContext(ctx, "pragma wal_checkpoint(passive)").Scan(&busy, &frames, &copied)
+	return d.Explain(err)
 }
 
 // prepareFile makes the data directory and the database's file, which only its
