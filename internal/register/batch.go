@@ -149,6 +149,10 @@ func (b *batch) openLogs(tx *sql.Tx) error {
 		if err != nil {
 			return err
 		}
+		if row.refused = b.writer.shortened(row); row.refused != nil {
+			b.logs[id] = row
+			continue
+		}
 		known := b.writer.logs[id]
 		if known == nil || known.size != row.size || known.origin != row.origin || !bytes.Equal(known.checkpoint, row.checkpoint) {
 			known = row
