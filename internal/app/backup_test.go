@@ -186,6 +186,9 @@ func TestBackupBesideALoadedServer(t *testing.T) {
 			at.run(t, "backup", file, "--recipient", recipient, "--expires", "90d")
 			atLeast(t, len(before)+200, acknowledged) // the server goes on
 			all := stop()
+			if engine == "sqlite" {
+				at.refused(t, "already works on", "restore", file, "--identity", key, "--replace", "--accept-loss")
+			}
 			kept := p.fetchReceipt(before[0])
 			if out, code := assent(t, "backup", "--check", file, "--identity", key); code != 0 {
 				t.Fatalf("check: exit %d\n%s", code, out)
@@ -466,4 +469,21 @@ func TestRefusedBackups(t *testing.T) {
 	another := emptyPlace(t, "sqlite")
 	another.refused(t, "is not as it was signed", "restore", damaged, "--no-ledger")
 	another.run(t, "restore", damaged, "--no-ledger", "--damaged")
+
+	// A database that cannot be read any more goes aside with its write-ahead log,
+	// which would be poison beside another one.
+	for _, name := range []string{"assent.db", "assent.db-wal"} {
+		if err := os.WriteFile(filepath.Join(another[1], name), bytes.Repeat([]byte("rubbish "), 2000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	another.refused(t, "cannot be read", "restore", expired, "--expired", "--replace")
+	another.run(t, "restore", expired, "--expired", "--replace", "--no-ledger")
+	another.run(t, "fsck")
+	if aside, err := filepath.Glob(filepath.Join(another[1], "replaced-*", "assent.db*")); err != nil || len(aside) < 2 {
+		t.Errorf("aside: %v, %v", aside, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(another[1], ".restoring-*")); err != nil || len(left) != 0 {
+		t.Errorf("left: %v, %v", left, err)
+	}
 }

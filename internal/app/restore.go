@@ -256,7 +256,7 @@ func (t *restoring) load(ctx context.Context, out *Restored) error {
 // settle opens the restored database as this binary has it, brings it to where it
 // may go on, and checks it.
 func (t *restoring) settle(ctx context.Context, out *Restored) error {
-	s := &settling{o: t.o, public: t.public, created: t.o.Archive.Header.Created}
+	s := &settling{o: t.o, marks: t.c.highwater(), public: t.public, created: t.o.Archive.Header.Created}
 	if t.o.Ledger != nil {
 		s.sources = append(s.sources, &source{open: t.o.Ledger})
 	}
@@ -334,7 +334,7 @@ func settleInPlace(ctx context.Context, c Config, o RestoreOptions) (*Restored, 
 	if err != nil {
 		return nil, err
 	}
-	s := &settling{Parts: parts, o: o, public: public}
+	s := &settling{Parts: parts, o: o, marks: c.highwater(), public: public}
 	if o.Ledger != nil {
 		s.sources = append(s.sources, &source{open: o.Ledger})
 	}

@@ -46,6 +46,7 @@ type knownLog struct {
 type settling struct {
 	*Parts
 	o       RestoreOptions
+	marks   string // file that remembers how far each log was signed; "" for none
 	public  ed25519.PublicKey
 	created time.Time // of the backup; zero: unknown
 	sources []*source
@@ -247,6 +248,15 @@ func (s *settling) apply(ctx context.Context, out *Restored) error {
 
 // check runs fsck over what was restored.
 func (s *settling) check(ctx context.Context, out *Restored) error {
+	if s.marks != "" { // also where the database that they go with is gone
+		marks, err := register.OpenMarks(s.marks)
+		if err == nil {
+			err = s.Register.CheckMarks(ctx, marks)
+		}
+		if err != nil {
+			return err
+		}
+	}
 	report, err := s.Register.Fsck(ctx, register.FsckOptions{})
 	if err != nil {
 		return err
