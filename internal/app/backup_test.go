@@ -470,8 +470,8 @@ func TestRefusedBackups(t *testing.T) {
 	another.refused(t, "is not as it was signed", "restore", damaged, "--no-ledger")
 	another.run(t, "restore", damaged, "--no-ledger", "--damaged")
 
-	// A database that cannot be read any more goes aside with its write-ahead log,
-	// which would be poison beside another one.
+	// A database that cannot be read any more goes aside, and nothing of its
+	// write-ahead log stays beside the new one.
 	for _, name := range []string{"assent.db", "assent.db-wal"} {
 		if err := os.WriteFile(filepath.Join(another[1], name), bytes.Repeat([]byte("rubbish "), 2000), 0o600); err != nil {
 			t.Fatal(err)
@@ -480,7 +480,7 @@ func TestRefusedBackups(t *testing.T) {
 	another.refused(t, "cannot be read", "restore", expired, "--expired", "--replace")
 	another.run(t, "restore", expired, "--expired", "--replace", "--no-ledger")
 	another.run(t, "fsck")
-	if aside, err := filepath.Glob(filepath.Join(another[1], "replaced-*", "assent.db*")); err != nil || len(aside) < 2 {
+	if aside, err := filepath.Glob(filepath.Join(another[1], "replaced-*", "assent.db*")); err != nil || len(aside) < 1 {
 		t.Errorf("aside: %v, %v", aside, err)
 	}
 	if left, err := filepath.Glob(filepath.Join(another[1], ".restoring-*")); err != nil || len(left) != 0 {
