@@ -308,32 +308,38 @@ func TestRestoreOverANewerLog(t *testing.T) {
 			q.stop()
 			apart.run(t, "fsck")
 
-			// Moved: the name stays.
-			to := emptyPlace(t, engine)
-			if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 records") {
-				t.Errorf("moved:\n%s", out)
-			}
-			// Put back by other means.
-			if out := to.run(t, "restore", "--recovered", "--identity", key, "--ledger", ledger); !strings.Contains(out, "goes on from") {
-				t.Errorf("recovered:\n%s", out)
-			}
-			to.run(t, "fsck")
-
-			// The database is gone, and what is beside it remembers how far it signed.
-			if engine == "sqlite" {
-				if err := os.Remove(filepath.Join(at[1], "assent.db")); err != nil {
-					t.Fatal(err)
-				}
-				at.refused(t, "an older copy took its place", "restore", old, "--identity", key, "--moved")
-				at.run(t, "restore", old, "--identity", key, "--ledger", ledger, "--accept-loss")
-			}
-
-			// Another installation's.
-			other := installation(t, engine)
-			other.refused(t, "of another installation", "restore", newer, "--identity", key, "--replace", "--accept-loss")
-			other.run(t, "fsck")
+			at.elsewhere(t, engine, key, old, newer, ledger)
 		})
 	}
+}
+
+// elsewhere restores backups of an installation in other places and ways.
+func (at where) elsewhere(t *testing.T, engine, key, old, newer, ledger string) {
+	t.Helper()
+	// Moved: the name stays.
+	to := emptyPlace(t, engine)
+	if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 records") {
+		t.Errorf("moved:\n%s", out)
+	}
+	// Put back by other means.
+	if out := to.run(t, "restore", "--recovered", "--identity", key, "--ledger", ledger); !strings.Contains(out, "goes on from") {
+		t.Errorf("recovered:\n%s", out)
+	}
+	to.run(t, "fsck")
+
+	// The database is gone, and what is beside it remembers how far it signed.
+	if engine == "sqlite" {
+		if err := os.Remove(filepath.Join(at[1], "assent.db")); err != nil {
+			t.Fatal(err)
+		}
+		at.refused(t, "an older copy took its place", "restore", old, "--identity", key, "--moved")
+		at.run(t, "restore", old, "--identity", key, "--ledger", ledger, "--accept-loss")
+	}
+
+	// Another installation's.
+	other := installation(t, engine)
+	other.refused(t, "of another installation", "restore", newer, "--identity", key, "--replace", "--accept-loss")
+	other.run(t, "fsck")
 }
 
 // A backup that is killed in the middle leaves no file.
@@ -469,9 +475,15 @@ func TestRefusedBackups(t *testing.T) {
 	}
 	to.run(t, "restore", expired, "--no-ledger", "--expired")
 	to.run(t, "fsck")
+	refusedDamage(t, at, expired)
+}
 
+// refusedDamage restores what was changed in a database, and over one that cannot
+// be read.
+func refusedDamage(t *testing.T, at where, expired string) {
+	t.Helper()
 	// What was changed in the database is changed in its backup.
-	parts, err := app.Open(t.Context(), c)
+	parts, err := app.Open(t.Context(), app.Config{Dir: at[1]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -480,7 +492,7 @@ func TestRefusedBackups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	damaged := filepath.Join(dir, "damaged")
+	damaged := filepath.Join(t.TempDir(), "damaged")
 	at.run(t, "backup", damaged, "--unencrypted")
 	another := emptyPlace(t, "sqlite")
 	another.refused(t, "is not as it was signed", "restore", damaged, "--no-ledger")
