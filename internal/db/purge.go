@@ -62,6 +62,9 @@ func (d *DB) WriteBetween(ctx context.Context, fn func(tx *sql.Tx) error) error 
 	if d.Engine == Postgres {
 		return d.Write(ctx, fn)
 	}
+	if err := d.FailedWith(); err != nil {
+		return err
+	}
 	conn, err := d.write.Conn(ctx) // the one that there is
 	if err != nil {
 		return d.Explain(err)
