@@ -87,13 +87,18 @@ func (d *DB) Writer() *sql.DB { return d.write }
 // Write runs fn in one write transaction and commits it. When Write returns nil
 // the change is on disk. Errors are explained (see Explain) unless fn returned a
 // fault of its own. On SQLite transactions queue for the one writer.
-func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := d.FailedWith(); err != nil {
 		return err
 	}
 	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return d.Explain(err)
+	return d.finish(tx, err, fn)
+}
+
+// finish runs fn in a transaction that was begun, or was not.
+func (d *DB) finish(tx *sql.Tx, begun error, fn func(tx *sql.Tx) error) (err error) {
+	if begun != nil {
+		return d.Explain(begun)
 	}
 	defer func() {
 		if p := recover(); p != nil {
