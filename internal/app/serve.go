@@ -111,6 +111,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
+	a.work.Go(func() { a.retain(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	if marks != nil {
 		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })

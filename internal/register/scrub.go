@@ -201,6 +201,10 @@ func (s *Scrub) log(ctx context.Context, site int64) error {
 func (s *Scrub) stretch(ctx context.Context, c *check, n int64) error {
 	const chunks = 1 << (stretchBits - tileHeight)
 	first, end := n*chunks, min((n+1)*chunks, int64(len(c.roots)))
+	var err error
+	if c.act, err = c.lastAct(ctx, s.r.db.Read()); err != nil {
+		return err
+	}
 	for chunk := first; chunk < end; chunk++ {
 		if err := s.pace(ctx); err != nil {
 			return err
@@ -214,7 +218,7 @@ func (s *Scrub) stretch(ctx context.Context, c *check, n int64) error {
 		s.count(tileWidth)
 	}
 	var above []byte // perhaps wider meanwhile
-	err := s.r.db.Read().QueryRowContext(ctx, tileQuery, c.site, 1, n).Scan(&above)
+	err = s.r.db.Read().QueryRowContext(ctx, tileQuery, c.site, 1, n).Scan(&above)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
