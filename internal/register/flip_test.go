@@ -136,6 +136,10 @@ func afterFlip(t *testing.T, dir string, file []byte, want string) (outcome stri
 	case err != nil && fault.Message(err) != "":
 		return "refused"
 	case !report.OK():
+		s := r.NewScrub(quick)
+		if err := s.Pass(t.Context()); err == nil && len(s.Status().Findings) == 0 {
+			t.Errorf("fsck found %v, the scrub nothing", report.Findings)
+		}
 		return "found"
 	case dump(t, d) != want:
 		return "missed"

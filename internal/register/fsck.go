@@ -141,8 +141,7 @@ type check struct {
 	places []placeTotal // by stretch: sum of placeSum over its records that are in full runs
 	times  [][2]int64   // by full chunk: earliest and latest
 	ids    idTotal      // of all records
-	first  int64        // quick: index of the first of read
-	read   []uuid.UUID  // quick: records of the last chunk
+	read   []seen       // quick: records of the last chunk
 
 	versions sync.Map // notice versions that records name
 
@@ -324,7 +323,7 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	}
 	times := [2]int64{math.MaxInt64, math.MinInt64}
 	if c.quick {
-		c.first, c.read = first, c.read[:0]
+		c.read = c.read[:0]
 	}
 	leaves := make([]tlog.Hash, width)
 	next := 0

@@ -87,19 +87,29 @@ func (c *check) badIndex(ctx context.Context, err error) error {
 	return nil
 }
 
+// seen is a record that the quick check has read.
+type seen struct {
+	index int64
+	id    uuid.UUID
+}
+
 // lookUp finds the records of the last chunk by their IDs, as a receipt does.
 func (c *check) lookUp(ctx context.Context) error {
-	for i, id := range c.read {
+	for _, r := range c.read {
 		var place int64
-		err := c.r.db.Read().QueryRowContext(ctx, "select place from record where record_id = $1", id[:]).Scan(&place)
+		err := c.r.db.Read().QueryRowContext(ctx, "select place from record where record_id = $1", r.id[:]).Scan(&place)
 		if err != nil && err != sql.ErrNoRows {
 			return c.badIndex(ctx, err)
 		}
-		if err != nil || place != placeOf(c.site, c.first+int64(i)) {
-			if gone, err := c.gone(ctx, c.first+int64(i)); err != nil || gone {
-				return err
-			}
-			c.foundRecord(c.first+int64(i), id, "it is not found by its ID: the index of the record IDs is damaged.")
+		if err == nil && place == placeOf(c.site, r.index) {
+			continue
+		}
+		gone, err := c.gone(ctx, r.index)
+		if err != nil {
+			return err
+		}
+		if !gone {
+			c.foundRecord(r.index, r.id, "it is not found by its ID: the index of the record IDs is damaged.")
 		}
 	}
 	return nil
@@ -114,7 +124,7 @@ func (c *check) gone(ctx context.Context, index int64) (bool, error) {
 
 // note remembers a record for lookUp.
 func (c *check) note(r *row) {
-	if id, err := uuid.FromBytes(r.record); err == nil && r.index == c.first+int64(len(c.read)) {
-		c.read = append(c.read, id)
+	if id, err := uuid.FromBytes(r.record); err == nil {
+		c.read = append(c.read, seen{r.index, id})
 	}
 }
