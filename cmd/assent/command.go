@@ -53,6 +53,8 @@ func commands() []command {
 		{"verify", "RECEIPT", "check a receipt or a deletion certificate offline; - reads standard input", runVerify},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"export", "", "a site's register to standard output", runExport},
+		{"backup", "FILE", "an encrypted backup, beside a running server; --check verifies one", runBackup},
+		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},
 		{"retention", "list | set | drop | preview | run", "how long records are kept, and removing those whose time is over", runRetention},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},

@@ -33,6 +33,7 @@ type Parts struct {
 	Stats     *stats.Store
 
 	publicURL atomic.Pointer[string]
+	epoch     string // in the names of logs since a restoration; "" before the first
 }
 
 // Open opens the parts. It works beside a running server on the same database.
@@ -73,6 +74,9 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 		return err
 	}
 	p.publicURL.Store(&address)
+	if p.epoch, err = p.DB.Setting(ctx, epochSetting); err != nil {
+		return err
+	}
 	key, err := register.LoadKey(ctx, p.DB, c.Dir)
 	if err != nil {
 		return err
@@ -134,6 +138,9 @@ func (p *Parts) setPublicURL(ctx context.Context, address string) error {
 // origin is the name of a site's log at the public address.
 func (p *Parts) origin(key string) string {
 	_, host, _ := strings.Cut(p.PublicURL(), "://")
+	if p.epoch != "" {
+		host += "/" + p.epoch
+	}
 	return host + "/log/" + key
 }
 

@@ -34,6 +34,12 @@ type Options struct {
 	// Existing refuses to make a database: a command that looks for what is there
 	// must not answer from an empty one because of a mistyped directory.
 	Existing bool
+
+	// Schema, when it is not 0, is the number of the migration to stop at, for what
+	// was written by an older binary. With ReadOnly, AnyOlder takes an older schema
+	// as it is: a backup is wanted most before an upgrade.
+	Schema   int
+	AnyOlder bool
 }
 
 // DB is an open database. It is safe for concurrent use.

@@ -12,6 +12,7 @@ CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
 CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
 CREATE UNIQUE INDEX retention_rule_pkey ON public.retention_rule USING btree (site_id, regime)
@@ -75,6 +76,13 @@ notice_version.published_at bigint not null
 notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
+predecessor.checkpoint bytea not null
+predecessor.last_checkpoint bytea
+predecessor.number bigint not null
+predecessor.origin text not null
+predecessor.restored_at bigint not null
+predecessor.site_id bigint not null
+predecessor.size bigint not null
 record.consent_id bytea not null
 record.payload text not null
 record.place bigint not null

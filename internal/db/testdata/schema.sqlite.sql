@@ -70,6 +70,16 @@ CREATE TABLE notice_version (
   published_by text not null,
   unique (site_id, number)
 ) without rowid
+CREATE TABLE predecessor (
+  site_id         bigint not null references site(id) on delete cascade,
+  number          bigint not null,          -- 1, 2 … in the order of the restorations
+  origin          text not null,            -- the name that is used no more
+  size            bigint not null,          -- leaves that the new name took over
+  checkpoint      blob not null,            -- of that size, signed under the old name
+  last_checkpoint blob,                     -- the newest one known of the old name; null: none is known
+  restored_at     bigint not null,
+  primary key (site_id, number)
+) without rowid
 CREATE TABLE "record" (
   place      integer primary key,           -- site_id << 40 | leaf index in the site's log
   time       bigint not null,
