@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -24,12 +23,6 @@ func refuses(t *testing.T, args ...string) string {
 		t.Errorf("it ended with %v, want exit 2\n%s", err, said)
 	}
 	return string(said)
-}
-
-// stop ends a server as an operator does.
-func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
-	p.cmd.Wait()
 }
 
 func copyDir(t *testing.T, from, to string) {
