@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -71,6 +72,9 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 		return err
 	}
 	newest := list[len(list)-1].number
+	if o.Schema > 0 && o.Schema < newest {
+		list = slices.DeleteFunc(list, func(m migration) bool { return m.number > o.Schema })
+	}
 	at, err := d.schemaAt(ctx)
 	if err != nil {
 		return err
@@ -78,7 +82,7 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 	if at > newest {
 		return fault.New(fault.Unavailable, "This database was last used by a newer Assent (schema %d; this binary knows %d). Install the newer binary, or restore a backup from before the upgrade.", at, newest)
 	}
-	if at == newest {
+	if at == newest || at > 0 && o.ReadOnly && o.AnyOlder {
 		return nil
 	}
 	if at == 0 && (o.Existing || o.ReadOnly) {
