@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"assent/internal/fault"
 	"assent/receipt"
@@ -16,6 +17,7 @@ const maxReceipt = 1 << 20
 
 func runVerify(ctx context.Context, c *call) error {
 	key := c.flags.String("key", "", "note verifier key to trust, or the name of a file that holds it (assent site show prints it)")
+	policyFile := c.flags.String("policy", "", "file that says which logs and how many of which witnesses are enough (C2SP tlog-policy)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(1); err != nil {
 		return err
@@ -28,7 +30,11 @@ func runVerify(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	result, err := receipt.Verify(data, trusted)
+	policy, err := readPolicy(*policyFile)
+	if err != nil {
+		return err
+	}
+	result, err := receipt.VerifyPolicy(data, trusted, policy)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)
 	}
@@ -59,11 +65,32 @@ func printResult(w io.Writer, r *receipt.Result) {
 		return
 	}
 	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
+	for _, c := range r.Cosignatures {
+		fmt.Fprintf(w, "Cosigned on %s by %s\n", c.Time.Format(time.RFC3339), c.Witness)
+	}
+	if len(r.Cosignatures) > 0 && !r.PolicyMet {
+		fmt.Fprintln(w, "Whether to trust those witnesses is your decision: name the ones that you do in a policy, with --policy.")
+	}
 	if r.KeyTrusted {
 		fmt.Fprintln(w, "Checked against the key that you named.")
 		return
 	}
 	fmt.Fprintf(w, "Checked against the key inside the receipt:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", r.Key)
+}
+
+func readPolicy(name string) (*receipt.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	data, err := readLimited(nil, name)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := receipt.ParsePolicy(data)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: %v", name, err)
+	}
+	return policy, nil
 }
 
 // keyOrFile reads a key from the argument itself or from the file it names.

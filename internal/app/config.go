@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"assent/internal/fault"
 )
@@ -29,6 +30,8 @@ type Config struct {
 	TrustProxies  []string // networks whose X-Forwarded-For is believed
 	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
+
+	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
 
 	// Existing refuses to make a database where there is none.
 	Existing bool

@@ -14,6 +14,7 @@ import (
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/witness"
 )
 
 // publicURLSetting is where serve keeps the address that it was last given, so
@@ -28,6 +29,7 @@ type Parts struct {
 	Register *register.Register
 	Accounts *account.Store
 	Stats    *stats.Store
+	Witness  *witness.Store
 
 	publicURL atomic.Pointer[string]
 }
@@ -81,6 +83,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
+	p.Witness = witness.NewStore(p.DB, time.Now)
 	return nil
 }
 

@@ -96,6 +96,8 @@ func New(d Deps) http.Handler {
 		{"GET /v1/receipts/{record_id}", p.receipt, problem},
 		{"GET /r/{record_id}", p.receiptPage, errorPage},
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
+		{"GET /log/{site}/cosigned", p.cosigned, problem},
+		{"GET /log/{site}/key", p.logKey, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
 		{"GET /readyz", p.ready, web.Problem},
