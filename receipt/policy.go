@@ -181,6 +181,27 @@ func (p *Policy) add(v *voice) error {
 // Logs are the verifier keys of the logs that the policy lists.
 func (p *Policy) Logs() []string { return slices.Clone(p.logs) }
 
+// Witnesses are the verifier keys of the policy's witnesses whose cosignatures can
+// be checked here.
+func (p *Policy) Witnesses() []string {
+	var keys []string
+	for _, v := range p.names {
+		if _, err := NewWitnessVerifier(v.vkey); err == nil {
+			keys = append(keys, v.vkey)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// Judge tells whether a checkpoint of the log with this verifier key and with
+// these cosignatures, all of them verified by the caller, is good enough, and
+// why in a sentence.
+func (p *Policy) Judge(vkey string, list []Cosignature) (met bool, sentence string) {
+	_, met, sentence = p.judge(vkey, list)
+	return met, sentence
+}
+
 // judge tells whether a checkpoint of the log with this key and with these
 // cosignatures, all of them verified, is good enough, and why.
 func (p *Policy) judge(vkey string, list []Cosignature) (listed, met bool, sentence string) {

@@ -52,6 +52,7 @@ func commands() []command {
 		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
 		{"verify", "RECEIPT", "check a receipt offline; - reads standard input", runVerify},
 		{"witness", "[key | add VKEY | remove ORIGIN | ask URL VKEY | drop VKEY | list]", "cosign the registers of others; ask: have yours cosigned", runWitness},
+		{"monitor", "URL", "follow a register of others and say whether its history was rewritten", runMonitor},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"export", "", "a site's register to standard output", runExport},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},

@@ -95,6 +95,7 @@ func New(d Deps) http.Handler {
 		{"OPTIONS /v1/events", preflight, problem},
 		{"GET /v1/receipts/{record_id}", p.receipt, problem},
 		{"GET /r/{record_id}", p.receiptPage, errorPage},
+		{"GET /log/{site}", p.logPage, errorPage},
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
 		{"GET /log/{site}/cosigned", p.cosigned, problem},
 		{"GET /log/{site}/key", p.logKey, problem},

@@ -209,6 +209,9 @@ func (c *check) log(ctx context.Context) error {
 	if err := c.strays(ctx, snapshot); err != nil {
 		return err
 	}
+	if err := c.cosigned(ctx, snapshot, vkey); err != nil {
+		return err
+	}
 	return c.signature()
 }
 

@@ -34,6 +34,7 @@ type growing struct {
 	key    ed25519.PrivateKey
 	stored []tlog.Hash
 	size   int64
+	salt   byte // tells the entries of one history from those of another
 }
 
 func (g *growing) ReadHashes(at []int64) ([]tlog.Hash, error) {
@@ -45,6 +46,7 @@ func (g *growing) ReadHashes(at []int64) ([]tlog.Hash, error) {
 }
 
 func (g *growing) grow(to int64, salt byte) {
+	g.salt = salt
 	for ; g.size < to; g.size++ {
 		hashes, err := tlog.StoredHashes(g.size, []byte{salt, byte(g.size)}, g)
 		if err != nil {
