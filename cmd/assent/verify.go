@@ -22,10 +22,6 @@ func runVerify(ctx context.Context, c *call) error {
 	if err := c.parse(1); err != nil {
 		return err
 	}
-	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
-	if err != nil {
-		return err
-	}
 	trusted, err := keyOrFile(*key)
 	if err != nil {
 		return err
@@ -33,6 +29,19 @@ func runVerify(ctx context.Context, c *call) error {
 	policy, err := readPolicy(*policyFile)
 	if err != nil {
 		return err
+	}
+	if pack, err := c.verifyEvidence(c.flags.Arg(0), trusted, policy, *asJSON); pack {
+		return err
+	}
+	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
+	if err != nil {
+		return err
+	}
+	if receipt.IsCertificate(data) {
+		if policy != nil {
+			return fault.New(fault.Invalid, "A policy is for receipts and evidence packs; a deletion certificate carries no cosignatures.")
+		}
+		return c.verifyCertificate(data, trusted, *asJSON)
 	}
 	result, err := receipt.VerifyPolicy(data, trusted, policy)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
@@ -53,29 +62,84 @@ func runVerify(ctx context.Context, c *call) error {
 }
 
 func printResult(w io.Writer, r *receipt.Result) {
-	for _, step := range r.Steps {
+	printSteps(w, r.Steps)
+	if !r.Valid {
+		fmt.Fprintln(w, "\nNOT VALID: this receipt proves nothing.")
+		return
+	}
+	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
+	printCosignatures(w, r.Cosignatures, r.PolicyMet)
+	printKey(w, "receipt", r.Key, r.KeyTrusted)
+}
+
+func printCosignatures(w io.Writer, list []receipt.Cosignature, policyMet bool) {
+	for _, c := range list {
+		fmt.Fprintf(w, "Cosigned on %s by %s\n", c.Time.Format(time.RFC3339), c.Witness)
+	}
+	if len(list) > 0 && !policyMet {
+		fmt.Fprintln(w, "Whether to trust those witnesses is your decision: name the ones that you do in a policy, with --policy.")
+	}
+}
+
+func printSteps(w io.Writer, steps []receipt.Step) {
+	for _, step := range steps {
 		mark := "ok  "
 		if !step.OK {
 			mark = "FAIL"
 		}
 		fmt.Fprintf(w, "%s  %s: %s\n", mark, step.Name, step.Detail)
 	}
-	if !r.Valid {
-		fmt.Fprintln(w, "\nNOT VALID: this receipt proves nothing.")
-		return
-	}
-	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
-	for _, c := range r.Cosignatures {
-		fmt.Fprintf(w, "Cosigned on %s by %s\n", c.Time.Format(time.RFC3339), c.Witness)
-	}
-	if len(r.Cosignatures) > 0 && !r.PolicyMet {
-		fmt.Fprintln(w, "Whether to trust those witnesses is your decision: name the ones that you do in a policy, with --policy.")
-	}
-	if r.KeyTrusted {
+}
+
+func printKey(w io.Writer, file, key string, trusted bool) {
+	if trusted {
 		fmt.Fprintln(w, "Checked against the key that you named.")
 		return
 	}
-	fmt.Fprintf(w, "Checked against the key inside the receipt:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", r.Key)
+	fmt.Fprintf(w, "Checked against the key inside the %s:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", file, key)
+}
+
+func (c *call) verifyCertificate(data []byte, trusted string, asJSON bool) error {
+	r, err := receipt.VerifyCertificate(data, trusted)
+	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
+		return fault.New(fault.Invalid, "%v", err)
+	}
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		err = c.printJSON(r)
+	default:
+		printCertificate(c.out, r)
+	}
+	if err == nil && !r.Valid {
+		return errNo
+	}
+	return err
+}
+
+// actsShown bounds what a person has to scroll through; --json has all.
+const actsShown = 20
+
+func printCertificate(w io.Writer, r *receipt.CertificateResult) {
+	printSteps(w, r.Steps)
+	if !r.Valid {
+		fmt.Fprintln(w, "\nNOT VALID: this deletion certificate proves nothing.")
+		return
+	}
+	fmt.Fprintf(w, "\nVALID: the log says of itself that %d records were erased.\n", r.Erased)
+	for i, s := range r.Statements {
+		if i == actsShown {
+			fmt.Fprintf(w, "… and %d more statements\n", len(r.Statements)-i)
+			break
+		}
+		why := s.Reason
+		if s.Rule != "" {
+			why += ", " + s.Rule
+		}
+		fmt.Fprintf(w, "  %s: %d records, index %d to %d (%s)\n", s.Time, s.Count, s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
+	}
+	printKey(w, "certificate", r.Key, r.KeyTrusted)
 }
 
 func readPolicy(name string) (*receipt.Policy, error) {
