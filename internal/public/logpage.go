@@ -6,8 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/fault"
 	"assent/internal/register"
 	"assent/internal/site"
+	"assent/internal/web"
 	"assent/receipt"
 )
 
@@ -74,4 +76,16 @@ func age(d time.Duration) string {
 		}
 	}
 	return "less than a minute ago"
+}
+
+// verifyPage serves the page that checks a receipt without sending it.
+func (p *public) verifyPage(w http.ResponseWriter, r *http.Request) (int, error) {
+	if p.VerifyPage == nil {
+		return 0, fault.New(fault.NotFound, "This server has no page that checks receipts.")
+	}
+	text, policy := p.VerifyPage()
+	web.SecureHeaders(w.Header(), policy+"; frame-ancestors 'none'")
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-cache")
+	return send(w, r, text)
 }
