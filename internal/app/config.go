@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"assent/internal/fault"
+	"assent/internal/register"
 )
 
 // Version of this binary.
@@ -32,6 +34,8 @@ type Config struct {
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
 	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
+	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
+	ScrubRate    int           // records a second that the background check reads; 0 for none
 
 	// Existing refuses to make a database where there is none.
 	Existing bool
@@ -47,6 +51,14 @@ func (c *Config) Defaults() {
 	if c.Dir == "" && c.URL == "" {
 		c.Dir = DefaultDir
 	}
+}
+
+// highwater is where the marks are kept, "" for nowhere.
+func (c *Config) highwater() string {
+	if c.Highwater == "" && c.Dir != "" {
+		return filepath.Join(c.Dir, register.MarksFile)
+	}
+	return c.Highwater
 }
 
 func (c *Config) proxies() ([]netip.Prefix, error) {

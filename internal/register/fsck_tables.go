@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"strings"
+	"sync/atomic"
 
 	"assent/internal/db"
 	"assent/receipt"
@@ -56,6 +57,9 @@ func (c *check) signs(hashes []byte, width int) bool {
 	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
 	return err == nil && root == c.signed.Root
 }
+
+// placeTotal is a sum of placeSum that several workers add to.
+type placeTotal = atomic.Uint64
 
 // placeSum mixes what a row of consent_place says; sums of it are equal only
 // for the same rows, whatever their order. The constants are odd and random.
@@ -164,10 +168,7 @@ func (c *check) strays(ctx context.Context, q queryer) error {
 	if err := tiles.Err(); err != nil {
 		return err
 	}
-	if err := c.tailStrays(ctx, q); err != nil {
-		return err
-	}
-	return c.spans(ctx, q)
+	return c.tailStrays(ctx, q)
 }
 
 // tailStrays finds entries in the tail that belong to no record after the last
@@ -195,10 +196,14 @@ func (c *check) tailStrays(ctx context.Context, q queryer) error {
 	return rows.Err()
 }
 
-// spans holds the spans of time of the full runs against the records. A wrong
-// one makes a search by time miss records.
-func (c *check) spans(ctx context.Context, q queryer) error {
-	rows, err := q.QueryContext(ctx, "select run, earliest, latest from span where site_id = $1 order by run", c.site)
+// spans holds the spans of time of full runs, first up to end, against the
+// records. A wrong one makes a search by time miss records.
+func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
+	query, args := "select run, earliest, latest from span where site_id = $1 and run >= $2", []any{c.site, first}
+	if end < c.size>>runBits { // those beyond are in no full run, and wrong
+		query, args = query+" and run < $3", append(args, end)
+	}
+	rows, err := q.QueryContext(ctx, query+" order by run", args...)
 	if err != nil {
 		return err
 	}
@@ -211,16 +216,16 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 	wrong := func(run int64) {
 		c.foundInLog("the table span does not hold the times of the records %d to %d; a search by time may miss some.", run<<runBits, (run+1)<<runBits-1)
 	}
-	next := int64(0)
+	next := first
 	for rows.Next() {
 		var run, earliest, latest int64
 		if err := rows.Scan(&run, &earliest, &latest); err != nil {
 			return err
 		}
-		for ; next < run && next < c.size>>runBits; next++ {
+		for ; next < run && next < end; next++ {
 			wrong(next)
 		}
-		if run != next || run >= c.size>>runBits {
+		if run != next || run >= end {
 			wrong(run)
 			continue
 		}
@@ -236,17 +241,21 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 			wrong(run)
 		}
 	}
-	for ; next < c.size>>runBits; next++ {
+	for ; next < end; next++ {
 		wrong(next)
 	}
 	return rows.Err()
 }
 
 // cosigned holds the checkpoint that witnesses cosigned against the log's tiles.
-func (c *check) cosigned(ctx context.Context, q queryer, vkey string) error {
+func (c *check) cosigned(ctx context.Context, q queryer) error {
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return err
+	}
 	var size int64
 	var checkpoint, witnesses string
-	err := q.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", c.site).Scan(&size, &checkpoint, &witnesses)
+	err = q.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", c.site).Scan(&size, &checkpoint, &witnesses)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

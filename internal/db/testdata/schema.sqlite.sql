@@ -51,7 +51,7 @@ CREATE TABLE erasure (
   reason    text not null,                  -- request, retention …: register.Reasons
   count     bigint not null,                -- records that it erased
   salt      blob not null,                  -- 32 bytes; no secret, the statement names nobody
-  statement text not null,                  -- canonical JSON (RFC 8785) of register.Statement
+  statement text not null,                  -- canonical JSON (RFC 8785) of receipt.Statement
   primary key (site_id, idx)
 ) without rowid
 CREATE TABLE log (
