@@ -16,6 +16,7 @@ import (
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/witness"
 )
 
 // publicURLSetting is where serve keeps the address that it was last given, so
@@ -31,6 +32,7 @@ type Parts struct {
 	Retention *retention.Store
 	Accounts  *account.Store
 	Stats     *stats.Store
+	Witness   *witness.Store
 
 	publicURL atomic.Pointer[string]
 	epoch     string // in the names of logs since a restoration; "" before the first
@@ -89,6 +91,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
+	p.Witness = witness.NewStore(p.DB, time.Now)
 	return nil
 }
 

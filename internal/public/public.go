@@ -29,10 +29,12 @@ type Deps struct {
 	Cache     *site.Cache
 	Register  *register.Register
 	Countries *regime.Countries
-	Stats     *stats.Store                // nil: nothing is counted
-	Ready     func(context.Context) error // whether the database answers
-	PublicURL func() string               // scheme and host, no closing slash
-	Scrub     func() register.ScrubStatus // for /metrics; nil: not shown
+	Stats     *stats.Store // nil: nothing is counted
+
+	VerifyPage func() (page []byte, policy string) // checks a receipt in the browser; nil: none
+	Ready      func(context.Context) error         // whether the database answers
+	PublicURL  func() string                       // scheme and host, no closing slash
+	Scrub      func() register.ScrubStatus         // for /metrics; nil: not shown
 
 	// TrustProxies are the networks whose X-Forwarded-For is believed.
 	TrustProxies []netip.Prefix
@@ -99,7 +101,11 @@ func New(d Deps) http.Handler {
 		{"OPTIONS /v1/events", preflight, problem},
 		{"GET /v1/receipts/{record_id}", p.receipt, problem},
 		{"GET /r/{record_id}", p.receiptPage, errorPage},
+		{"GET /verify", p.verifyPage, problem},
+		{"GET /log/{site}", p.logPage, errorPage},
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
+		{"GET /log/{site}/cosigned", p.cosigned, problem},
+		{"GET /log/{site}/key", p.logKey, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
 		{"GET /readyz", p.ready, web.Problem},
