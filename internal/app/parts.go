@@ -11,6 +11,7 @@ import (
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/db"
+	"assent/internal/handover"
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -23,11 +24,12 @@ const publicURLSetting = "public_url"
 // Parts are the features, opened on one database: what commands work with and
 // what the server adds its faces to.
 type Parts struct {
-	DB       *db.DB
-	Sites    *site.Store
-	Register *register.Register
-	Accounts *account.Store
-	Stats    *stats.Store
+	DB        *db.DB
+	Sites     *site.Store
+	Register  *register.Register
+	Accounts  *account.Store
+	Stats     *stats.Store
+	Handovers *handover.Desk
 
 	publicURL atomic.Pointer[string]
 }
@@ -81,7 +83,9 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
-	return nil
+	// Every node has the signing key, and so the same desk.
+	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
+	return err
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

@@ -104,6 +104,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.work.Go(func() { a.recompile(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
+	deps.Handovers = a.Handovers
 	deps.Ready, deps.PublicURL = a.DB.Ping, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))

@@ -1,8 +1,10 @@
+CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
+CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
@@ -45,6 +47,8 @@ consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
 consent_place.stretch bigint not null
+handover_used.id text not null
+handover_used.until bigint not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null

@@ -31,6 +31,11 @@ CREATE TABLE consent_place (
   idx     bigint not null,
   primary key (site_id, stretch, prefix, idx)
 ) without rowid
+CREATE TABLE handover_used (
+  id       text not null primary key,       -- of the token, 32 hex digits
+  until    bigint not null                  -- when it has been out of date for long
+)
+CREATE INDEX handover_used_by_age on handover_used (until)
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
