@@ -112,6 +112,9 @@ func TestHostVectors(t *testing.T) {
 		if got := CookieDomain(c.Domains, c.Host); got != c.CookieDomain {
 			t.Errorf("%s: cookie domain %q, want %q", c.Name, got, c.CookieDomain)
 		}
+		if got := Covering(c.Domains, c.Host); (got != "") != c.Owned || c.CookieDomain != "" && got != c.CookieDomain {
+			t.Errorf("%s: covered by %q", c.Name, got)
+		}
 	}
 	if len(v.Cases) < 10 {
 		t.Errorf("%d vectors", len(v.Cases))
