@@ -102,6 +102,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
+	a.work.Go(func() { a.retain(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
 	deps.Handovers = a.Handovers

@@ -32,7 +32,9 @@ type FsckOptions struct {
 type FsckReport struct {
 	Logs     int64     `json:"logs"`
 	Records  int64     `json:"records"`
-	Tiles    int64     `json:"tiles"` // hash tiles and entry bundles
+	Tiles    int64     `json:"tiles"`    // hash tiles and entry bundles
+	Erased   int64     `json:"erased"`   // records that were erased, as their logs say
+	Erasures int64     `json:"erasures"` // leaves that say so
 	Problems int64     `json:"problems"`
 	Findings []Finding `json:"findings"` // in no order beyond the log's
 
@@ -131,8 +133,12 @@ type check struct {
 
 	versions sync.Map // notice versions that records name
 
+	act int64 // index of the newest erasure at the start
+
 	records atomic.Int64
 	tiles   atomic.Int64
+	erased  atomic.Int64
+	acts    atomic.Int64
 
 	lock   sync.Mutex // of report
 	report *FsckReport
@@ -195,6 +201,9 @@ func (c *check) log(ctx context.Context) error {
 		c.foundInLog("its size, %d, is impossible.", c.size)
 		return nil
 	}
+	if c.act, err = c.lastAct(ctx, snapshot); err != nil {
+		return err
+	}
 	if err := c.full(ctx); err != nil {
 		return err
 	}
@@ -206,6 +215,11 @@ func (c *check) log(ctx context.Context) error {
 	}
 	c.report.Records += c.records.Load()
 	c.report.Tiles += c.tiles.Load()
+	c.report.Erased += c.erased.Load()
+	c.report.Erasures += c.acts.Load()
+	if err := c.forgotten(ctx, snapshot); err != nil {
+		return err
+	}
 	if err := c.strays(ctx, snapshot); err != nil {
 		return err
 	}
@@ -281,9 +295,10 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	times := [2]int64{math.MaxInt64, math.MinInt64}
 	leaves := make([]tlog.Hash, width)
 	next := 0
+	var gaps []int
 	each := func(r *row) {
 		for ; next < int(r.index-first); next++ {
-			leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+			gaps = append(gaps, next)
 		}
 		c.records.Add(1)
 		c.columns(r)
@@ -298,7 +313,16 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		return err
 	}
 	for ; next < width; next++ {
-		leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+		gaps = append(gaps, next)
+	}
+	if len(gaps) > 0 {
+		l, err := c.ledgerOf(ctx, q, first, first+int64(width))
+		if err != nil {
+			return err
+		}
+		for _, i := range gaps {
+			leaves[i] = c.gap(l, first+int64(i), slot(bundle, i, entrySize), slot(hashes, i, tlog.HashSize))
+		}
 	}
 	if full {
 		c.roots[n], c.times[n] = merge(leaves), times

@@ -78,10 +78,14 @@ func (c *check) stretch(ctx context.Context, n int64) error {
 	if err != nil {
 		return err
 	}
-	if sum != c.places[n].Load() {
-		c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
-			n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
+	if sum == c.places[n].Load() {
+		return nil
 	}
+	if disturbed, err := c.disturbed(ctx); err != nil || disturbed {
+		return err
+	}
+	c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
+		n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
 	return nil
 }
 
@@ -197,6 +201,10 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 		return err
 	}
 	defer rows.Close()
+	disturbed, err := c.disturbed(ctx)
+	if err != nil || disturbed {
+		return err
+	}
 	const chunks = 1 << (runBits - tileHeight)
 	wrong := func(run int64) {
 		c.foundInLog("the table span does not hold the times of the records %d to %d; a search by time may miss some.", run<<runBits, (run+1)<<runBits-1)
@@ -218,6 +226,9 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 		times := c.times[run*chunks]
 		for _, t := range c.times[run*chunks+1 : (run+1)*chunks] {
 			times[0], times[1] = min(times[0], t[0]), max(times[1], t[1])
+		}
+		if times[0] > times[1] {
+			times = emptySpan
 		}
 		if times != [2]int64{earliest, latest} {
 			wrong(run)

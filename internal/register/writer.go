@@ -49,6 +49,7 @@ type call struct {
 	salt       [receipt.SaltSize]byte
 	commitment [32]byte
 	leaf       tlog.Hash
+	mark       Mark
 	index      int64        // given by the batch
 	answer     chan outcome // holds one, so that the writer never waits
 }
@@ -102,7 +103,10 @@ type writer struct {
 	same  func(stored, again []byte) bool
 	limit int
 	queue chan *call
+	acts  chan *act     // of erasing
 	done  chan struct{} // closed when the queue is closed and drained
+
+	marking []byte // key of Mark
 
 	// Owned by run's goroutine.
 	sql  statements
@@ -113,7 +117,7 @@ type writer struct {
 func newWriter(c Config) *writer {
 	return &writer{
 		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
-		queue: make(chan *call, c.QueueLimit), done: make(chan struct{}), logs: make(map[int64]*openLog),
+		queue: make(chan *call, c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog),
 		sql: statementsFor(c.DB),
 	}
 }
@@ -122,10 +126,18 @@ func (w *writer) run() {
 	defer close(w.done)
 	defer w.sql.close()
 	batch := make([]*call, 0, w.limit)
-	for first := range w.queue {
-		batch = w.gather(append(batch[:0], first))
-		w.write(batch)
-		clear(batch)
+	for {
+		select {
+		case first, ok := <-w.queue:
+			if !ok {
+				return
+			}
+			batch = w.gather(append(batch[:0], first))
+			w.write(batch)
+			clear(batch)
+		case a := <-w.acts:
+			w.erase(a)
+		}
 	}
 }
 
@@ -177,15 +189,15 @@ func (w *writer) write(calls []*call) {
 	}
 }
 
-// attempt runs one transaction. When it fails nothing is stored and the edges
+// guarded runs one transaction. When it fails nothing is stored and the edges
 // in memory, which may have run ahead, are dropped.
-func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
+func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("register: panic: %v", p)
 		}
-		if err != nil && !errors.Is(err, errRepeated) { // found before any edge grew
+		if err != nil && !errors.Is(err, errRepeated) && !errors.Is(err, errGone) { // found before any edge grew
 			clear(w.logs)
 		}
 	}()
@@ -196,17 +208,24 @@ func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
 		defer cancel()
 	}
 	if err := w.sql.prepare(ctx); err != nil {
-		return nil, w.db.Explain(err)
+		return w.db.Explain(err)
 	}
-	b := &batch{writer: w, ctx: ctx, calls: calls, answers: make([]outcome, len(calls))}
-	switch {
-	case w.wary || !b.remembers():
-		err = w.db.Write(ctx, b.run)
-	case w.db.Engine == db.Postgres:
-		err = b.state()
-	default:
-		err = w.db.Write(ctx, b.trust)
-	}
+	return do(ctx)
+}
+
+// attempt stores a batch in one transaction.
+func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
+	var b *batch
+	err = w.guarded(func(ctx context.Context) error {
+		b = &batch{writer: w, ctx: ctx, calls: calls, answers: make([]outcome, len(calls))}
+		switch {
+		case w.wary || !b.remembers():
+			return w.db.Write(ctx, b.run)
+		case w.db.Engine == db.Postgres:
+			return b.state()
+		}
+		return w.db.Write(ctx, b.trust)
+	})
 	if err != nil {
 		w.wary = errors.Is(err, errRepeated)
 		return nil, err
