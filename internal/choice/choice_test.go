@@ -215,7 +215,7 @@ func TestPresets(t *testing.T) {
 func goodManifest() Manifest {
 	return Manifest{Schema: 1, Site: "shop", Version: strings.Repeat("0", 64), Scope: "5f2c1d7e9a0b4c3d", ChoiceDays: 180, Regime: "opt-in", Enforce: true, Undeclared: "block",
 		Origin: "https://consent.example", Domains: []string{"shop.example"}, Categories: []string{"necessary", "analytics"},
-		Services: []Service{{"count", "analytics", []string{"*.count.example:8443"}, false}}, Boot: "void 0"}
+		Services: []Service{{Key: "count", Category: "analytics", Hosts: []string{"*.count.example:8443"}}}, Boot: "void 0"}
 }
 
 func TestReadManifestRefuses(t *testing.T) {

@@ -18,6 +18,19 @@ func (m *Manifest) Policy(s *Selection, page string) string {
 	return "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + strings.Join(sources, " ")
 }
 
+// OwnHosts are the sources of a policy that stand for the site's own domains: every
+// port, and every subdomain where there can be some.
+func OwnHosts(domains []string) []string {
+	hosts := []string{}
+	for _, d := range domains {
+		hosts = append(hosts, d+":*")
+		if !isBare(d) || d == "localhost" {
+			hosts = append(hosts, "*."+d+":*")
+		}
+	}
+	return hosts
+}
+
 // Once is the manifest for one view of a page that shows a service which was refused:
 // its hosts alone are let through, as client/src/gate/once.ts does. nil where there is
 // no such service that shows content and can be refused.
@@ -48,11 +61,8 @@ func (m *Manifest) Sources(s *Selection, page string) []string {
 	if s == nil {
 		return list
 	}
-	for _, domain := range m.Domains {
-		add(domain + ":*")
-		if !isBare(domain) || domain == "localhost" {
-			add("*." + domain + ":*")
-		}
+	for _, host := range OwnHosts(m.Domains) {
+		add(host)
 	}
 	for _, service := range m.Services {
 		if service.Open || m.granted(*s, service) {
