@@ -36,6 +36,7 @@ var arrows = map[string][]string{
 	"internal/fault":        {},
 	"internal/i18n":         {},
 	"internal/browsertest":  {},
+	"internal/faultfs":      {},
 	"internal/e2e":          {},
 	"internal/bench":        {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},

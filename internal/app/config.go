@@ -7,9 +7,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/register"
 )
 
 // Version of this binary.
@@ -30,6 +32,9 @@ type Config struct {
 	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
+	Highwater string // file that remembers how far each log was signed; "": in Dir, or none without
+	ScrubRate int    // records a second that the background check reads; 0 for none
+
 	// Existing refuses to make a database where there is none.
 	Existing bool
 	// Inspect opens a register whose checkpoints do not fit the key, for fsck.
@@ -44,6 +49,14 @@ func (c *Config) Defaults() {
 	if c.Dir == "" && c.URL == "" {
 		c.Dir = DefaultDir
 	}
+}
+
+// highwater is where the marks are kept, "" for nowhere.
+func (c *Config) highwater() string {
+	if c.Highwater == "" && c.Dir != "" {
+		return filepath.Join(c.Dir, register.MarksFile)
+	}
+	return c.Highwater
 }
 
 func (c *Config) proxies() ([]netip.Prefix, error) {

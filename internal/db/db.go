@@ -42,6 +42,8 @@ type DB struct {
 	read   *sql.DB
 	write  *sql.DB // SQLite: exactly one connection; PostgreSQL: the same pool as read
 	path   string  // SQLite file, for messages
+
+	failure failure
 }
 
 // Open opens the database and migrates it to this binary's schema. Failures are
@@ -80,6 +82,9 @@ func (d *DB) Writer() *sql.DB { return d.write }
 // the change is on disk. Errors are explained (see Explain) unless fn returned a
 // fault of its own. On SQLite transactions queue for the one writer.
 func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+	if err := d.FailedWith(); err != nil {
+		return err
+	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return d.Explain(err)
@@ -151,6 +156,7 @@ func (d *DB) Explain(err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) || fault.KindOf(err) != fault.Internal {
 		return err
 	}
+	d.notice(err)
 	var sentence string
 	if d.Engine == SQLite {
 		sentence = explainSQLite(err, d.path)

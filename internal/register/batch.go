@@ -160,6 +160,10 @@ func (b *batch) openLogs(tx *sql.Tx, sites []int64) error {
 		if err != nil {
 			return err
 		}
+		if row.refused = b.writer.shortened(row); row.refused != nil {
+			b.logs[id] = row
+			continue
+		}
 		known := b.writer.logs[id]
 		if known == nil || known.size != row.size || known.origin != row.origin || !bytes.Equal(known.checkpoint, row.checkpoint) {
 			known = row

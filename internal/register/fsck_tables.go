@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"sync/atomic"
 
 	"assent/internal/db"
 	"assent/receipt"
@@ -54,6 +55,9 @@ func (c *check) signs(hashes []byte, width int) bool {
 	root, err := tlog.TreeHash(c.size, tlog.HashReaderFunc(c.hashes))
 	return err == nil && root == c.signed.Root
 }
+
+// placeTotal is a sum of placeSum that several workers add to.
+type placeTotal = atomic.Uint64
 
 // placeSum mixes what a row of consent_place says; sums of it are equal only
 // for the same rows, whatever their order. The constants are odd and random.
@@ -162,10 +166,7 @@ func (c *check) strays(ctx context.Context, q queryer) error {
 	if err := tiles.Err(); err != nil {
 		return err
 	}
-	if err := c.tailStrays(ctx, q); err != nil {
-		return err
-	}
-	return c.spans(ctx, q)
+	return c.tailStrays(ctx, q)
 }
 
 // tailStrays finds entries in the tail that belong to no record after the last
@@ -193,10 +194,14 @@ func (c *check) tailStrays(ctx context.Context, q queryer) error {
 	return rows.Err()
 }
 
-// spans holds the spans of time of the full runs against the records. A wrong
-// one makes a search by time miss records.
-func (c *check) spans(ctx context.Context, q queryer) error {
-	rows, err := q.QueryContext(ctx, "select run, earliest, latest from span where site_id = $1 order by run", c.site)
+// spans holds the spans of time of full runs, first up to end, against the
+// records. A wrong one makes a search by time miss records.
+func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
+	query, args := "select run, earliest, latest from span where site_id = $1 and run >= $2", []any{c.site, first}
+	if end < c.size>>runBits { // those beyond are in no full run, and wrong
+		query, args = query+" and run < $3", append(args, end)
+	}
+	rows, err := q.QueryContext(ctx, query+" order by run", args...)
 	if err != nil {
 		return err
 	}
@@ -209,16 +214,16 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 	wrong := func(run int64) {
 		c.foundInLog("the table span does not hold the times of the records %d to %d; a search by time may miss some.", run<<runBits, (run+1)<<runBits-1)
 	}
-	next := int64(0)
+	next := first
 	for rows.Next() {
 		var run, earliest, latest int64
 		if err := rows.Scan(&run, &earliest, &latest); err != nil {
 			return err
 		}
-		for ; next < run && next < c.size>>runBits; next++ {
+		for ; next < run && next < end; next++ {
 			wrong(next)
 		}
-		if run != next || run >= c.size>>runBits {
+		if run != next || run >= end {
 			wrong(run)
 			continue
 		}
@@ -234,7 +239,7 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 			wrong(run)
 		}
 	}
-	for ; next < c.size>>runBits; next++ {
+	for ; next < end; next++ {
 		wrong(next)
 	}
 	return rows.Err()

@@ -111,13 +111,14 @@ type writer struct {
 	// Owned by run's goroutine.
 	sql  statements
 	logs map[int64]*openLog
-	wary bool // the last batch held a repeat, so the next one probably does too
+	high map[int64]int64 // by site: records of its log that callers know of
+	wary bool            // the last batch held a repeat, so the next one probably does too
 }
 
 func newWriter(c Config) *writer {
 	return &writer{
 		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
-		queue: make(chan *call, c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog),
+		queue: make(chan *call, c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
 		sql: statementsFor(c.DB),
 	}
 }
@@ -185,6 +186,7 @@ func (w *writer) write(calls []*call) {
 			c.answer <- outcome{err: err}
 			continue
 		}
+		w.acknowledged(answers[i])
 		c.answer <- answers[i]
 	}
 }
