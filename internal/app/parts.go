@@ -12,6 +12,7 @@ import (
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/fault"
+	"assent/internal/handover"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
@@ -33,6 +34,7 @@ type Parts struct {
 	Accounts  *account.Store
 	Stats     *stats.Store
 	Witness   *witness.Store
+	Handovers *handover.Desk
 
 	publicURL atomic.Pointer[string]
 	epoch     string // in the names of logs since a restoration; "" before the first
@@ -92,7 +94,9 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Witness = witness.NewStore(p.DB, time.Now)
-	return nil
+	// Every node has the signing key, and so the same desk.
+	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
+	return err
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

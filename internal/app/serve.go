@@ -124,6 +124,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	deps.Scrub = a.Scrub.Status
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
 	deps.VerifyPage = banner.VerifyPage
+	deps.Handovers = a.Handovers
 	deps.Ready, deps.PublicURL = a.DB.Ping, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))

@@ -1,3 +1,4 @@
+CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
@@ -7,6 +8,7 @@ CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
+CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
@@ -68,6 +70,8 @@ erasure.salt bytea not null
 erasure.site_id bigint not null
 erasure.statement text not null
 erasure.time bigint not null
+handover_used.id text not null
+handover_used.until bigint not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null

@@ -54,6 +54,11 @@ CREATE TABLE erasure (
   statement text not null,                  -- canonical JSON (RFC 8785) of receipt.Statement
   primary key (site_id, idx)
 ) without rowid
+CREATE TABLE handover_used (
+  id       text not null primary key,       -- of the token, 32 hex digits
+  until    bigint not null                  -- when it has been out of date for long
+)
+CREATE INDEX handover_used_by_age on handover_used (until)
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
