@@ -35,4 +35,8 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "Please install Node.js 20 or newer with npm, then run this again." >&2
   exit 1
 fi
+# The independent witness that ours is tried against.
+if ! command -v litewitness >/dev/null && [ ! -x "$(go env GOPATH)/bin/litewitness" ]; then
+  GOBIN="$(go env GOPATH)/bin" go install filippo.io/torchwood/cmd/litewitness@v0.6.1 >&2
+fi
 make -s node

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"assent/internal/fault"
 	"assent/internal/register"
@@ -32,8 +33,9 @@ type Config struct {
 	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
-	Highwater string // file that remembers how far each log was signed; "": in Dir, or none without
-	ScrubRate int    // records a second that the background check reads; 0 for none
+	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
+	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
+	ScrubRate    int           // records a second that the background check reads; 0 for none
 
 	// Existing refuses to make a database where there is none.
 	Existing bool

@@ -12,10 +12,12 @@ import (
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/fault"
+	"assent/internal/handover"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/witness"
 )
 
 // publicURLSetting is where serve keeps the address that it was last given, so
@@ -31,6 +33,8 @@ type Parts struct {
 	Retention *retention.Store
 	Accounts  *account.Store
 	Stats     *stats.Store
+	Witness   *witness.Store
+	Handovers *handover.Desk
 
 	publicURL atomic.Pointer[string]
 	epoch     string // in the names of logs since a restoration; "" before the first
@@ -89,7 +93,10 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
-	return nil
+	p.Witness = witness.NewStore(p.DB, time.Now)
+	// Every node has the signing key, and so the same desk.
+	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
+	return err
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

@@ -131,12 +131,15 @@ func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
 		"placeholders":    {"assent-embed", func(n *site.Notice) { n.Services[1].Embed = false }},
 		"once":            {"assent_once", func(n *site.Notice) { n.Services[1].Embed = false }},
 		"what is left":    {"assent_left_", func(n *site.Notice) { n.Services[1].Trackers, n.Services[2].Trackers = nil, nil }},
+		"hand-over":       {"assent_handover", func(n *site.Notice) { n.Apart = true }},
+		"more domains":    {"assent_handover", func(n *site.Notice) { n.Domains = []string{shop, "www." + shop} }},
 		"floating button": {`class:"floating"`, func(n *site.Notice) { n.Layout.Floating = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := arabic(notice())
 			n.Layout.Placement = "centre"
 			n.Services[1].Embed = true
+			n.Domains = append(n.Domains, "shop.example")
 			n.Services[1].Trackers = append(n.Services[1].Trackers, site.Tracker{Kind: "third_party_cookie", Name: "viewer"})
 			if !bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
 				t.Fatalf("the whole script lacks %q", row.word)

@@ -219,6 +219,9 @@ func (c *check) log(ctx context.Context) error {
 	if err := c.continues(ctx, snapshot); err != nil {
 		return err
 	}
+	if err := c.cosigned(ctx, snapshot); err != nil {
+		return err
+	}
 	if !c.quick {
 		if err := c.spans(ctx, snapshot, 0, c.size>>runBits); err != nil {
 			return err
