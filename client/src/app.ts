@@ -17,7 +17,6 @@ import { layers, type Desk, type Source, type Ui } from "./elements/ui";
 import { pause, Queue } from "./send";
 import { quietly, safely } from "./safely";
 import { write } from "./storage";
-import { read } from "./stored";
 import { uuid4, uuid7 } from "./uuid";
 
 /** The register takes 16 KB. */
@@ -192,7 +191,7 @@ export class App implements Desk {
 
   /** Another tab, or the page that "back" left, may have decided since. */
   $news(reload?: boolean): void {
-    const choice = read(this.$config);
+    const choice = this._b.$read();
     if (!choice || choice.recordId === this.$choice?.recordId) return;
     if (reload) again();
     else void this._adopt(choice);

@@ -94,6 +94,8 @@ export interface Boot extends Stale {
   $release?: (() => void) | undefined;
   /** Scripts on their way, and those that have run. */
   readonly $loading: Record<string, Promise<void>>;
+  /** The choice as it is stored now, by whichever tab. */
+  $read(): Choice | null;
   /** Puts a policy for what holds now in place; a later one can only tighten it. */
   $enforce(): void;
   /** Whether what a key stands for may be used; a key that the notice does not have is like everything undeclared. */
@@ -120,8 +122,9 @@ export interface Boot extends Stale {
 export function boot(config: Config, parts: BootParts, origin: string, script: HTMLScriptElement, ask?: (b: Boot) => void): Boot {
   const gpc = !!parts.$gpc?.();
   // undefined: the page broke what reading needs. The choice may have been a refusal.
-  const stored = safely(() => read(config));
-  const verdict = judge(config, stored ?? null, Date.now(), gpc);
+  const $read = () => read(config);
+  const stored = safely($read);
+  const verdict = judge(config, stored, Date.now(), gpc);
   const choice = verdict === stored ? stored : null;
   const { assentGate: gate, undeclaredStorage: storage } = script.dataset;
   const b: Boot = {
@@ -138,6 +141,7 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
     $limit: null,
     $wanted: [],
     $loading: {},
+    $read,
     $enforce() {
       if (parts.$enforce?.(config, b.s, origin)) b.$limit = b.s;
     },
@@ -160,7 +164,8 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
       };
     },
     on(event, callback) {
-      const all = ((b.l as Record<string, Set<typeof callback>>)[event] ??= new Set());
+      const lists = b.l as Record<string, Set<typeof callback>>;
+      const all = lists[event] || (lists[event] = new Set()); // shorter than ??= for the browsers that we serve
       all.add(callback);
       return () => void all.delete(callback);
     },

@@ -31,7 +31,7 @@ const DAY = 86_400_000;
  * makes a choice look as if it came from the future; it is not trusted, because
  * it would never expire.
  */
-export function judge(config: Config, stored: Choice | null, now: number, gpc: boolean): Choice | "signal" | "ask" | "idle" {
+export function judge(config: Config, stored: Choice | null | undefined, now: number, gpc: boolean): Choice | "signal" | "ask" | "idle" {
   if (!optional(config).length) return "idle";
   const age = now - (stored?.time ?? 0);
   // Who opted out stays out, of what is new as well, and is not asked again (California Civil Code 1798.135(c)(4)).

@@ -5,7 +5,7 @@ import { trusted } from "./trusted";
 
 /** Resolves when the script, or its successor of another version, has run, or cannot be had; the same name is loaded once. */
 export function load(b: Boot, name: string): Promise<void> {
-  return (b.$loading[name] ??= new Promise((done) => {
+  return b.$loading[name] || (b.$loading[name] = new Promise((done) => {
     const script = document.createElement("script") as Carrier;
     script.b = b;
     script.d = done;
