@@ -47,7 +47,7 @@ export interface Config {
   readonly $categories: readonly string[];
   readonly $services: readonly Service[];
   readonly $languages: readonly string[];
-  /** What holds before a choice, where that is not all or nothing: some categories are exempt. */
+  /** What holds before a choice, where that is not nothing: what is exempt, or all of an opt-out. */
   readonly $preset?: Selection;
   /** The other variants of a site with several regimes, by name; the boot's only. */
   readonly $variants?: Readonly<Record<string, Partial<Config>>>;

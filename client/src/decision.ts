@@ -42,7 +42,7 @@ export function judge(config: Config, stored: Choice | null | undefined, now: nu
 
 /** What holds before a visitor has decided. */
 export function preset(config: Config): Selection {
-  return config.$preset ?? uniform(config, config.$regime !== "opt-in");
+  return config.$preset ?? uniform(config, false);
 }
 
 /** Everything granted, or everything refused. */

@@ -51,9 +51,10 @@ describe("granted", () => {
     assert.equal(grantsMore(config, all, none), false);
     assert.equal(grantsMore(config, none, none), false);
   });
-  test("before a choice by regime", () => {
+  test("nothing before a choice, unless the notice says so", () => {
     assert.deepEqual(preset(config), none);
-    assert.deepEqual(preset({ ...config, $regime: "opt-out" }), all);
+    assert.deepEqual(preset({ ...config, $regime: "opt-out" }), none);
+    assert.deepEqual(preset({ ...config, $preset: all }), all);
   });
 });
 

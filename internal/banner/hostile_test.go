@@ -72,6 +72,7 @@ func TestScriptWithADamagedConfigurationLoadsNothingForeign(t *testing.T) {
 		"no categories": {`["necessary","functional","analytics","advertising"]`, "null"},
 		"no domains":    {`["` + shop + `"]`, "7"},
 		"no regime":     {`"opt-in"`, "null"},
+		"other regime":  {`"opt-in"`, `"opt"`},
 		"no texts":      {`{en:{`, `{xx:{`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -63,15 +63,21 @@ type preset struct {
 	Services   map[string]bool `json:"services"`
 }
 
-// presetOf is nil where that is all or nothing.
+// presetOf is nil where nothing runs before a choice: a script that does not know
+// better lets nothing run.
 func presetOf(n *site.Notice) *preset {
-	if n.Variant == nil || len(n.Variant.Exempt) == 0 {
+	var exempt []string
+	if n.Variant != nil {
+		exempt = n.Variant.Exempt
+	}
+	all := len(exempt) == 0 && (n.Regime == "opt-out" || n.Regime == "notice-only")
+	if len(exempt) == 0 && !all {
 		return nil
 	}
 	p := &preset{map[string]bool{}, map[string]bool{}}
 	for _, c := range n.Categories {
 		if c.Key != "necessary" {
-			p.Categories[c.Key] = slices.Contains(n.Variant.Exempt, c.Key)
+			p.Categories[c.Key] = all || slices.Contains(exempt, c.Key)
 		}
 	}
 	return p
