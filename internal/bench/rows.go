@@ -37,6 +37,7 @@ var rows = []struct {
 	{[]string{"memory"}, (*bench).measureMemory},
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
+	{[]string{"register"}, (*bench).measureRegister},
 	{[]string{"erasure"}, (*bench).measureErasure},
 	{[]string{"start"}, (*bench).measureStart},
 	{[]string{"banner"}, (*bench).measureBanner},
@@ -58,6 +59,8 @@ const (
 	limitMemory  = 120e6
 	limitVerify  = time.Millisecond
 	limitFsck    = 200_000
+	limitBytes   = 600
+	limitLookup  = time.Millisecond
 	limitErased  = 2000
 	limitBeside  = 0.70 // of the write load, while records are erased
 	limitStart   = 150 * time.Millisecond
