@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
-	"sync"
 	"time"
 
 	"assent/internal/db"
@@ -67,9 +66,6 @@ type Config struct {
 type Register struct {
 	db     *db.DB
 	writer *writer
-
-	closing sync.RWMutex // held for reading while a call is put in the queue
-	closed  bool
 }
 
 // Open starts the register's writer. The caller closes the register before the
@@ -97,12 +93,7 @@ func Open(ctx context.Context, c Config) (*Register, error) {
 // Close refuses further entries, lets the writer finish those that wait, and
 // returns when it has, or with the context's error.
 func (r *Register) Close(ctx context.Context) error {
-	r.closing.Lock()
-	if !r.closed {
-		r.closed = true
-		close(r.writer.queue)
-	}
-	r.closing.Unlock()
+	r.writer.queue.close()
 	select {
 	case <-r.writer.done:
 		return nil
@@ -179,17 +170,15 @@ func (r *Register) Append(ctx context.Context, e Entry) (s Stored, repeated bool
 }
 
 func (r *Register) enqueue(c *call) error {
-	r.closing.RLock()
-	defer r.closing.RUnlock()
-	if r.closed {
+	switch r.writer.queue.put(c) {
+	case shutQueue:
 		return fault.New(fault.Unavailable, "This server is shutting down. Nothing was recorded; send the decision again.")
-	}
-	select {
-	case r.writer.queue <- c:
-		return nil
-	default:
+	case siteFull:
+		return fault.New(fault.Unavailable, "More decisions are arriving for this site than can be written. Nothing was recorded; send the decision again in a few seconds.")
+	case full:
 		return fault.New(fault.Unavailable, "More decisions are arriving than can be written. Nothing was recorded; send the decision again in a few seconds.")
 	}
+	return nil
 }
 
 var errReadOnly = fault.New(fault.Unavailable, "The register was opened without a signing key, for reading only.")

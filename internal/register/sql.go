@@ -235,21 +235,6 @@ func joinTail(rows *sql.Rows, from int64) (tail []byte, err error) {
 	return tail, rows.Err()
 }
 
-// state stores a batch of one log, or nothing, in one statement of PostgreSQL.
-func (s *statements) state(ctx context.Context, g grown, calls []*call) error {
-	levels, numbers, data := tileArrays(g.tiles)
-	r := recordArrays(calls)
-	result, err := s.db.Writer().ExecContext(ctx, stateQuery, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
-		levels, numbers, data, g.log.edge.size>>tileHeight<<tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads)
-	if err != nil {
-		return s.db.Explain(err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n != int64(len(calls)) {
-		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
-	}
-	return nil
-}
-
 func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, tiles []tile) error {
 	if s.db.Engine == db.Postgres {
 		levels, numbers, data := tileArrays(tiles)
@@ -365,6 +350,7 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) (cou
 
 // insertArrays sends all rows in one statement with one plan.
 func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) (int64, error) {
+	calls = byRecordID(calls)
 	r := recordArrays(calls)
 	result, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[],
 		$3::bytea[], $4::bytea[], $5::bytea[], $6::text[])`+insertOnce, r.places, r.times, r.records, r.consents, r.salts, r.payloads)
