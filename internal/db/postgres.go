@@ -59,7 +59,7 @@ func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
 		"tcp_user_timeout": "5000", "tcp_keepalives_idle": "3", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3",
 		// Its statements look a few rows up by key and are the same all day, but the
 		// tables' statistics can be of the day before, when they were empty.
-		"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
+		"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
 	} {
 		cfg.RuntimeParams[name] = value
 	}

@@ -23,26 +23,29 @@ import (
 // A log that nobody else grows is written in one statement, on what is in memory
 // (swift). A log that others grow too is shared: its row is locked first, where
 // the nodes queue; what they added is added to the edge in memory, and everything
-// that waits meanwhile is written at once (locked). A node waits for one lock
-// only, and with no other lock in hand; further logs join its transaction if they
-// are free. So no two nodes wait for each other, and a busy site holds up no other.
+// that waits meanwhile is written at once (locked). A node waits for the lock of
+// the log whose turn it is, and of those that it could not have the last time, in
+// the order of their numbers; further logs join its transaction if they are free.
+// So no two nodes wait for each other, and a busy site does not hold up the others.
 
 // sharedFor is how many batches a log stays shared after another node grew it.
 const sharedFor = 64
 
-// catchUp bounds how many full bundles of another node's are read to catch up;
-// a log that is further away is loaded anew.
-const catchUp = 16
+// pace is the least time between two batches of a node for shared logs, while
+// fewer wait than a batch holds: each costs about a millisecond of the database's
+// time, whatever it holds. Who comes after a quiet moment is not delayed.
+const pace = 4 * time.Millisecond
 
 const (
-	lockQuery = "select site_id, origin, size, checkpoint from log where site_id = $1 for update"
+	lockQuery = "select site_id, origin, size, checkpoint from log where site_id = any($1::bigint[]) order by site_id for update"
 	joinQuery = "select site_id, origin, size, checkpoint from log where site_id = any($1::bigint[]) order by site_id for update skip locked"
-	// What others added since a size. It is read after the lock was granted, in a
-	// snapshot of its own.
-	addedBundles = `select t.site_id, t.n, t.data from unnest($1::bigint[], $2::bigint[]) as k (site_id, size)
-		join tile t on t.site_id = k.site_id and t.level = -1 and t.n >= k.size >> 8 and t.n < (k.size >> 8) + 17 order by 1, 2`
-	addedTail = `select t.site_id, t.idx, t.data from unnest($1::bigint[], $2::bigint[]) as k (site_id, size)
-		join tail t on t.site_id = k.site_id and t.idx >= k.size order by 1, 2`
+	// What others added since a size, read after the lock was granted, in a snapshot
+	// of its own. A log that is more than 16 full bundles away is loaded anew.
+	// The order is that of the tree: full bundles, then the tail.
+	addedQuery = `select t.site_id, true, t.n, t.data from unnest($1::bigint[], $2::bigint[]) as k (site_id, size)
+		join tile t on t.site_id = k.site_id and t.level = -1 and t.n >= k.size >> 8 and t.n < (k.size >> 8) + 17
+		union all select t.site_id, false, t.idx, t.data from unnest($1::bigint[], $2::bigint[]) as k (site_id, size)
+		join tail t on t.site_id = k.site_id and t.idx >= k.size order by 1, 2 desc, 3`
 
 	// stateQuery for several logs: those whose row is as it was, and not in another
 	// node's hands, are written, the others are left out altogether. Records are
@@ -63,8 +66,8 @@ const (
 			join swapped on swapped.site_id = t.site_id
 			on conflict (site_id, level, n) do update set data = excluded.data
 		), dropped as (
-			delete from tail using swapped join unnest($12::bigint[], $13::bigint[]) as d (site_id, upto) on d.site_id = swapped.site_id
-			where tail.site_id = d.site_id and tail.idx < d.upto
+			delete from tail using unnest($12::bigint[], $13::bigint[]) as d (site_id, upto)
+			where d.site_id in (select site_id from swapped) and tail.site_id = d.site_id and tail.idx < d.upto
 		), added as (
 			insert into tail (site_id, idx, data) select g.site_id, g.tail_from, g.tail from g join swapped on swapped.site_id = g.site_id where length(g.tail) > 0
 		), stored as (
@@ -79,6 +82,13 @@ const (
 	// have had when its connection was lost.
 	touchQuery = "update log set size = size where site_id = $1"
 )
+
+// await lets a while pass between batches for shared logs.
+func (w *writer) await() {
+	if d := time.Until(w.next); d > 0 && w.queue.length() < w.limit {
+		time.Sleep(d)
+	}
+}
 
 // share writes what it can of the calls and answers them. The others are left,
 // to be tried again: their logs are in another node's hands, or were moved by it.
@@ -250,7 +260,7 @@ func statement(list []grown, fresh []*call) (query string, args []any) {
 	if len(list) == 1 {
 		g := list[0]
 		levels, numbers, data := tileArrays(g.tiles)
-		return stateQuery, []any{g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
+		return stateQuery(g.tailFrom > g.log.size), []any{g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
 			levels, numbers, data, g.log.edge.size >> tileHeight << tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads}
 	}
 	var sites, sizes, before, from, tileSites, levels, numbers, full, upto []int64
@@ -340,6 +350,7 @@ func (b *batch) settle(list []grown, stored int64, swapped []int64) (left []*cal
 	}
 	for i, c := range b.calls {
 		if moved[c.entry.SiteID] {
+			c.left = true
 			left = append(left, c)
 			continue
 		}
@@ -351,6 +362,7 @@ func (b *batch) settle(list []grown, stored int64, swapped []int64) (left []*cal
 // locked takes the locks, catches up, and writes.
 func (b *batch) locked() (left []*call, err error) {
 	w := b.writer
+	w.next = time.Now().Add(pace)
 	rows, added, stored, err := b.lock()
 	if err != nil {
 		return nil, err
@@ -379,6 +391,7 @@ func (b *batch) locked() (left []*call, err error) {
 	b.calls = nil
 	for _, c := range calls {
 		if b.logs[c.entry.SiteID] == nil {
+			c.left = true
 			left = append(left, c)
 		} else {
 			b.calls = append(b.calls, c)
@@ -396,31 +409,35 @@ func (b *batch) locked() (left []*call, err error) {
 	return left, b.writeLocked(stored)
 }
 
-// lock begins a transaction, waits for the lock on the first call's log, takes
-// those of the others' that are free, and reads what other nodes added. In a
-// wary batch it reads the records that are stored already.
+// lock begins a transaction, waits for the locks on the first call's log and on
+// those that calls were left for, takes the others' that are free, and reads what
+// other nodes added. In a wary batch it reads the records that are stored already.
 func (b *batch) lock() (rows []*openLog, added map[int64][]byte, stored map[uuid.UUID]Stored, err error) {
 	w := b.writer
 	first := b.calls[0].entry.SiteID
 	var others, sites, sizes []int64
-	seen := map[int64]bool{}
+	urgent := []int64{first}
 	for _, c := range b.calls {
-		if id := c.entry.SiteID; !seen[id] {
-			seen[id] = true
+		id := c.entry.SiteID
+		if !slices.Contains(sites, id) {
 			sites, sizes = append(sites, id), append(sizes, w.logs[id].size)
-			if id != first {
-				others = append(others, id)
-			}
+		}
+		if c.left && !slices.Contains(urgent, id) {
+			urgent = append(urgent, id)
+		}
+	}
+	for _, id := range sites {
+		if !slices.Contains(urgent, id) {
+			others = append(others, id)
 		}
 	}
 	list := new(pgx.Batch)
 	list.Queue("begin")
-	list.Queue(lockQuery, first)
+	list.Queue(lockQuery, urgent)
 	if len(others) > 0 {
 		list.Queue(joinQuery, others)
 	}
-	list.Queue(addedBundles, sites, sizes)
-	list.Queue(addedTail, sites, sizes)
+	list.Queue(addedQuery, sites, sizes)
 	if w.wary {
 		ids := make([][]byte, len(b.calls))
 		for i, c := range b.calls {
@@ -563,33 +580,29 @@ func readAdded(answers pgx.BatchResults, sites, sizes []int64) (map[int64][]byte
 		known[id] = sizes[i]
 	}
 	added := make(map[int64][]byte, len(sites))
-	for _, perRow := range []bool{true, false} { // bundles, tail
-		rows, err := answers.Query()
-		if err != nil {
+	rows, err := answers.Query()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id, at int64
+		var bundle bool
+		var data []byte
+		if err := rows.Scan(&id, &bundle, &at, &data); err != nil {
 			return nil, err
 		}
-		for rows.Next() {
-			var id, at int64
-			var data []byte
-			if err := rows.Scan(&id, &at, &data); err != nil {
-				rows.Close()
-				return nil, err
+		next := known[id] + int64(len(added[id])/commitmentSize)
+		switch {
+		case bundle && next>>tileHeight == at && len(data) == tileWidth*entrySize:
+			for rest := data[next%tileWidth*entrySize:]; len(rest) > 0; rest = rest[entrySize:] {
+				added[id] = append(added[id], rest[2:entrySize]...)
 			}
-			next := known[id] + int64(len(added[id])/commitmentSize)
-			switch {
-			case perRow && next>>tileHeight == at && len(data) == tileWidth*entrySize:
-				for rest := data[next%tileWidth*entrySize:]; len(rest) > 0; rest = rest[entrySize:] {
-					added[id] = append(added[id], rest[2:entrySize]...)
-				}
-			case !perRow && next == at:
-				added[id] = append(added[id], data...)
-			}
-		}
-		if rows.Close(); rows.Err() != nil {
-			return nil, rows.Err()
+		case !bundle && next == at:
+			added[id] = append(added[id], data...)
 		}
 	}
-	return added, nil
+	return added, rows.Err()
 }
 
 func readStored(answers pgx.BatchResults) (map[uuid.UUID]Stored, error) {

@@ -48,18 +48,23 @@ const (
 	// A whole batch of one log. Records, tiles and tail hang on the swap: where it
 	// finds another checkpoint, nothing at all is written. The rows affected are
 	// the records'.
-	stateQuery = `with swapped as (
+	statePart1 = `with swapped as (
 			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5 returning site_id
 		), tiles as (
 			insert into tile (site_id, level, n, data)
 			select site_id, t.* from swapped, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as t
 			on conflict (site_id, level, n) do update set data = excluded.data
-		), dropped as (
+		)`
+	// Scanning for dead rows costs, so it is done only when a bundle became full.
+	statePart2 = `, dropped as (
 			delete from tail using swapped where tail.site_id = swapped.site_id and idx < $9
-		), added as (
+		)`
+	statePart3 = `, added as (
 			insert into tail (site_id, idx, data) select site_id, $10::bigint, $11::bytea from swapped where length($11::bytea) > 0
 		) ` + insertColumns + `select r.* from swapped, unnest($12::bigint[], $13::bigint[],
-			$14::bytea[], $15::bytea[], $16::bytea[], $17::text[]) as r`
+			$14::bytea[], $15::bytea[], $16::bytea[], $17::text[]) as r where $9::bigint >= 0`
+
+	stateDropping, stateKeeping = statePart1 + statePart2 + statePart3, statePart1 + statePart3
 )
 
 // indexBits is how much of a record's place is its index in the log of its
@@ -86,6 +91,14 @@ const (
 	stretchBits = 16
 	prefixSize  = 4
 )
+
+// stateQuery stores a batch of one log.
+func stateQuery(dropping bool) string {
+	if dropping {
+		return stateDropping
+	}
+	return stateKeeping
+}
 
 func statementsFor(d *db.DB) statements { return statements{db: d} }
 

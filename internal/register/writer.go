@@ -51,6 +51,7 @@ type call struct {
 	commitment [32]byte
 	leaf       tlog.Hash
 	index      int64        // given by the batch
+	left       bool         // its log was in another node's hands when its turn came
 	answer     chan outcome // holds one, so that the writer never waits
 }
 
@@ -118,6 +119,7 @@ type writer struct {
 	logs map[int64]*openLog
 	wary bool      // the last batch held a repeat, so the next one probably does too
 	conn *pgx.Conn // PostgreSQL only: its own, with locks that do not outlive it
+	next time.Time // when the next batch for shared logs may begin
 	late []*call   // joined the batch in hand while it waited for a lock
 }
 
@@ -141,6 +143,7 @@ func (w *writer) run() {
 	}()
 	batch := make([]*call, 0, w.limit)
 	for w.queue.wait() {
+		w.await()
 		batch = w.gather(batch[:0])
 		w.write(batch)
 		clear(batch)
