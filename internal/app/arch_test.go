@@ -35,6 +35,7 @@ var arrows = map[string][]string{
 	"internal/i18n":         {},
 	"internal/browsertest":  {},
 	"internal/e2e":          {},
+	"internal/cluster":      {},
 	"internal/bench":        {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},

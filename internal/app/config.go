@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"assent/internal/fault"
 )
@@ -29,6 +30,12 @@ type Config struct {
 	TrustProxies  []string // networks whose X-Forwarded-For is believed
 	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
+
+	SiteRatePerMinute int // consents a minute for one site; 0 for no limit
+
+	// Drain is how long /readyz says no before the server stops to listen, so that a
+	// load balancer sends nothing more.
+	Drain time.Duration
 
 	// Existing refuses to make a database where there is none.
 	Existing bool

@@ -168,7 +168,11 @@ func (s *statements) one(ctx context.Context, tx *sql.Tx, query string, args []a
 func (s *statements) log(ctx context.Context, tx *sql.Tx, siteID int64) (*openLog, error) {
 	query := logQuery
 	if s.db.Engine == db.Postgres {
-		query += " for update" // another process waits here instead of failing at the swap
+		// Another process waits here instead of failing at the swap.
+		if _, err := tx.ExecContext(ctx, turnQuery, turnClass, []int64{siteID}); err != nil {
+			return nil, err
+		}
+		query += " for update"
 	}
 	l := &openLog{siteID: siteID}
 	return l, s.one(ctx, tx, query, []any{siteID}, &l.origin, &l.size, &l.checkpoint)
