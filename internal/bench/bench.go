@@ -168,7 +168,7 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 		}
 	}
 	spec := s.load
-	spec.Addr, spec.Connections, spec.Warm, spec.Measure = p.addr, connections, b.warm, max(b.measure, spec.Measure)
+	spec.Addr, spec.Connections, spec.Warm, spec.Measure = p.addr, connections, max(b.warm, spec.Warm), max(b.measure, spec.Measure)
 	cpu0, err := p.cpuOfAll()
 	if err != nil {
 		return r, err

@@ -40,8 +40,26 @@ func build(t *testing.T, name, ldflags string) string {
 // node is one server process.
 type node struct {
 	binary, url, database string
-	said                  *bytes.Buffer
+	said                  *buffer
 	cmd                   *exec.Cmd
+}
+
+// buffer is what a node said, which is read while it speaks.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func freePort(t *testing.T) string {
@@ -60,7 +78,7 @@ func (n *node) start(t *testing.T, more ...string) {
 	if n.url == "" {
 		n.url = "http://127.0.0.1:" + freePort(t)
 	}
-	n.said = new(bytes.Buffer)
+	n.said = new(buffer)
 	args := append([]string{"serve", "--database", n.database, "--listen", strings.TrimPrefix(n.url, "http://"), "--public-url", "http://consent.example"}, more...)
 	n.cmd = exec.Command(n.binary, args...)
 	n.cmd.Stderr = n.said
@@ -203,7 +221,7 @@ func (l *load) one(k int) {
 			return
 		case 0, http.StatusServiceUnavailable:
 		default:
-			l.t.Errorf("a decision is answered %d", status)
+			l.t.Errorf("a decision is answered %d\n%s", status, l.nodes[k%len(l.nodes)].said)
 			return
 		}
 		if time.Now().After(deadline) {

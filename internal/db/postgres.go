@@ -3,7 +3,9 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -119,7 +121,8 @@ func explainPostgres(err error) string {
 	}
 	var netErr *net.OpError
 	var connect *pgconn.ConnectError
-	if errors.As(err, &netErr) || errors.As(err, &connect) || errors.Is(err, sql.ErrConnDone) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+	if errors.As(err, &netErr) || errors.As(err, &connect) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
 		return "The PostgreSQL server cannot be reached. Check that it is running and that the host and port in --database are right."
 	}
 	return ""

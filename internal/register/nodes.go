@@ -133,6 +133,8 @@ func (w *writer) share(ctx context.Context, calls []*call) (left []*call, err er
 		left = append(left, b.calls...)
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" { // unique_violation
 			w.wary, err = true, errRepeated
+		} else if fault.KindOf(err) == fault.Internal && w.conn.IsClosed() {
+			err = fault.Wrap(fault.Unavailable, err, "The connection to the PostgreSQL server was lost. Send the decision again with the same record ID; a repeat does no harm.")
 		}
 	}
 	return left, err
@@ -147,7 +149,7 @@ func (w *writer) writeShared(calls []*call) {
 			w.queue.back(left)
 			return
 		}
-		if try == 4 || !w.again(err) {
+		if try == maxTries || !w.again(err) {
 			for _, c := range left {
 				c.reply(outcome{err: err})
 			}
@@ -193,6 +195,10 @@ func (w *writer) rollback(ctx context.Context) error {
 	_, err := w.conn.Exec(ctx, "rollback")
 	return w.db.Explain(err)
 }
+
+// maxTries bounds how often a batch is tried at once. Each connection of the pool
+// that ended with its server costs one.
+const maxTries = 20
 
 // leaveTime is how long the end of a failed transaction may take.
 const leaveTime = 2 * time.Second
