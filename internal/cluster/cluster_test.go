@@ -128,7 +128,7 @@ func poll(t *testing.T, what string, done func() bool) {
 	}
 }
 
-var client = &http.Client{Timeout: 12 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
+var client = &http.Client{Timeout: 8 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 32}}
 
 func run(t *testing.T, binary string, args ...string) (out string, code int) {
 	t.Helper()
@@ -186,13 +186,18 @@ type load struct {
 	stop  atomic.Bool
 	work  sync.WaitGroup
 	count atomic.Int64 // acknowledged
+	last  atomic.Int64 // status of the last answer
+	ready []atomic.Bool
 
 	mu    sync.Mutex
 	acked map[string]bool
 }
 
 func startLoad(t *testing.T, nodes []*node, s site, callers int) *load {
-	l := &load{t: t, nodes: nodes, site: s, acked: map[string]bool{}}
+	l := &load{t: t, nodes: nodes, site: s, acked: map[string]bool{}, ready: make([]atomic.Bool, len(nodes))}
+	for i := range nodes {
+		l.work.Go(func() { l.probe(i) })
+	}
 	for i := range callers {
 		l.work.Go(func() {
 			for k := i; !l.stop.Load(); k++ {
@@ -203,10 +208,36 @@ func startLoad(t *testing.T, nodes []*node, s site, callers int) *load {
 	return l
 }
 
+// probe asks a node whether it is ready, as a balancer does.
+func (l *load) probe(i int) {
+	prober := &http.Client{Timeout: time.Second}
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for !l.stop.Load() {
+		res, err := prober.Get(l.nodes[i].url + "/readyz")
+		if err == nil {
+			res.Body.Close()
+		}
+		l.ready[i].Store(err == nil && res.StatusCode == http.StatusOK)
+		<-tick.C
+	}
+}
+
+// next is the node for a try: a ready one, where there is any.
+func (l *load) next(k int) *node {
+	for i := range l.nodes {
+		if at := (k + i) % len(l.nodes); l.ready[at].Load() {
+			return l.nodes[at]
+		}
+	}
+	return l.nodes[k%len(l.nodes)]
+}
+
 func (l *load) one(k int) {
 	record := uuid.Must(uuid.NewV7()).String()
 	for deadline := time.Now().Add(time.Minute); ; k++ {
-		status := l.site.post(l.nodes[k%len(l.nodes)].url, record)
+		status := l.site.post(l.next(k).url, record)
+		l.last.Store(int64(status))
 		switch status {
 		case http.StatusOK, http.StatusCreated:
 			l.mu.Lock()
@@ -214,14 +245,14 @@ func (l *load) one(k int) {
 			l.mu.Unlock()
 			l.count.Add(1)
 			if k%8 == 0 { // a repeat to another node is harmless
-				if again := l.site.post(l.nodes[(k+1)%len(l.nodes)].url, record); again == http.StatusCreated || again == http.StatusConflict {
+				if again := l.site.post(l.next(k+1).url, record); again == http.StatusCreated || again == http.StatusConflict {
 					l.t.Errorf("the repeat of a recorded decision is answered %d", again)
 				}
 			}
 			return
 		case 0, http.StatusServiceUnavailable:
 		default:
-			l.t.Errorf("a decision is answered %d\n%s", status, l.nodes[k%len(l.nodes)].said)
+			l.t.Errorf("a decision is answered %d", status)
 			return
 		}
 		if time.Now().After(deadline) {
@@ -236,7 +267,15 @@ func (l *load) one(k int) {
 func (l *load) progress(n int64) {
 	l.t.Helper()
 	want := l.count.Load() + n
-	poll(l.t, fmt.Sprintf("%d further decisions are acknowledged", n), func() bool { return l.count.Load() >= want })
+	for deadline := time.Now().Add(time.Minute); l.count.Load() < want; {
+		if time.Now().After(deadline) {
+			for i, n := range l.nodes {
+				l.t.Logf("node %d said:\n%s", i, n.said)
+			}
+			l.t.Fatalf("%d decisions were acknowledged, %d are missing; the last answer was %d", l.count.Load(), want-l.count.Load(), l.last.Load())
+		}
+		time.Sleep(10 * time.Millisecond) // polls a condition
+	}
 }
 
 // verify holds what was acknowledged against the register.

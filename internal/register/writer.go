@@ -26,7 +26,7 @@ import (
 // batchTime bounds one transaction on PostgreSQL, so that a server which hangs
 // does not hold its callers for ever. SQLite waits only for locks, and those
 // waits end by themselves.
-const batchTime = 10 * time.Second
+const batchTime = 5 * time.Second
 
 // openLogs bounds how many logs' edges stay in memory; each takes up to 35 KB.
 const openLogs = 512
