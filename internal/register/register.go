@@ -3,9 +3,9 @@
 // salted commitments, and a checkpoint that is signed with every batch.
 //
 // A record passes two stages, in writer.go: it is inserted, and its log's tree
-// grows over it (tree.go). Both happen in one transaction today. Callers see
-// only Append, which answers once the record is on disk, so a sequencer that
-// grows the trees of several nodes can later stand between the two.
+// grows over it (tree.go), both in one transaction. Callers see only Append,
+// which answers once the record is on disk. Several nodes on one PostgreSQL grow
+// the same logs, one after the other (nodes.go).
 package register
 
 import (
