@@ -50,9 +50,11 @@ func commands() []command {
 		{"serve", "", "the server: visitors, console, register", runServe},
 		{"site", "add | list | show KEY | publish KEY", "sites, their domains and notice versions", runSite},
 		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
-		{"verify", "RECEIPT", "check a receipt offline; - reads standard input", runVerify},
+		{"verify", "RECEIPT", "check a receipt or a deletion certificate offline; - reads standard input", runVerify},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"export", "", "a site's register to standard output", runExport},
+		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},
+		{"retention", "list | set | drop | preview | run", "how long records are kept, and removing those whose time is over", runRetention},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},
@@ -105,7 +107,7 @@ func explain(err error) string {
 func printOverview(w io.Writer) {
 	fmt.Fprintln(w, "Assent: consent you can prove.\n\nusage: assent COMMAND [flags]")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s%s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-11s%s\n", c.name, c.summary)
 	}
 	fmt.Fprintln(w, "\nassent COMMAND --help shows the flags. Every flag can also be set in the environment:\n--public-url is ASSENT_PUBLIC_URL. Exit status: 0 yes or done, 1 the answer is no, 2 could not tell.")
 }

@@ -132,5 +132,9 @@ func printReport(w io.Writer, r *register.FsckReport, versions int) {
 	if r.Logs == 0 && r.OK() {
 		verdict = "There is no register yet: assent site add makes a site with one."
 	}
-	fmt.Fprintf(w, "Checked: %d registers, %d records, %d tiles, %d notice versions. %s\n", r.Logs, r.Records, r.Tiles, versions, verdict)
+	erased := ""
+	if r.Erased > 0 {
+		erased = fmt.Sprintf(" (and %d erased, as %d leaves say)", r.Erased, r.Erasures)
+	}
+	fmt.Fprintf(w, "Checked: %d registers, %d records%s, %d tiles, %d notice versions. %s\n", r.Logs, r.Records, erased, r.Tiles, versions, verdict)
 }

@@ -28,6 +28,9 @@ func runVerify(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if receipt.IsCertificate(data) {
+		return c.verifyCertificate(data, trusted, *asJSON)
+	}
 	result, err := receipt.Verify(data, trusted)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)
@@ -47,23 +50,74 @@ func runVerify(ctx context.Context, c *call) error {
 }
 
 func printResult(w io.Writer, r *receipt.Result) {
-	for _, step := range r.Steps {
+	printSteps(w, r.Steps)
+	if !r.Valid {
+		fmt.Fprintln(w, "\nNOT VALID: this receipt proves nothing.")
+		return
+	}
+	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
+	printKey(w, "receipt", r.Key, r.KeyTrusted)
+}
+
+func printSteps(w io.Writer, steps []receipt.Step) {
+	for _, step := range steps {
 		mark := "ok  "
 		if !step.OK {
 			mark = "FAIL"
 		}
 		fmt.Fprintf(w, "%s  %s: %s\n", mark, step.Name, step.Detail)
 	}
-	if !r.Valid {
-		fmt.Fprintln(w, "\nNOT VALID: this receipt proves nothing.")
-		return
-	}
-	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
-	if r.KeyTrusted {
+}
+
+func printKey(w io.Writer, file, key string, trusted bool) {
+	if trusted {
 		fmt.Fprintln(w, "Checked against the key that you named.")
 		return
 	}
-	fmt.Fprintf(w, "Checked against the key inside the receipt:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", r.Key)
+	fmt.Fprintf(w, "Checked against the key inside the %s:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", file, key)
+}
+
+func (c *call) verifyCertificate(data []byte, trusted string, asJSON bool) error {
+	r, err := receipt.VerifyCertificate(data, trusted)
+	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
+		return fault.New(fault.Invalid, "%v", err)
+	}
+	switch {
+	case err != nil:
+		return err
+	case asJSON:
+		err = c.printJSON(r)
+	default:
+		printCertificate(c.out, r)
+	}
+	if err == nil && !r.Valid {
+		return errNo
+	}
+	return err
+}
+
+// actsShown bounds what a person has to scroll through; --json has all.
+const actsShown = 20
+
+func printCertificate(w io.Writer, r *receipt.CertificateResult) {
+	printSteps(w, r.Steps)
+	if !r.Valid {
+		fmt.Fprintln(w, "\nNOT VALID: this deletion certificate proves nothing.")
+		return
+	}
+	fmt.Fprintf(w, "\nVALID: the log says of itself that %d records were erased.\n", r.Erased)
+	for i, s := range r.Statements {
+		if i == actsShown {
+			fmt.Fprintf(w, "… and %d more statements\n", len(r.Statements)-i)
+			break
+		}
+		why := s.Reason
+		if s.Rule != "" {
+			why += ", " + s.Rule
+		}
+		fmt.Fprintf(w, "  %s: %d records, index %d to %d (%s)\n", s.Time, s.Count, s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
+	}
+	printKey(w, "certificate", r.Key, r.KeyTrusted)
 }
 
 // keyOrFile reads a key from the argument itself or from the file it names.

@@ -26,6 +26,9 @@ const (
 	SitePublished   = "site.publish"
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
+	RegisterErase   = "register.erase"
+	RetentionRun    = "retention.run"
+	RetentionRule   = "retention.rule"
 )
 
 // Activity is one thing that a member did. It names no visitor.

@@ -29,7 +29,8 @@ var activityWords = map[string]string{
 	account.PasswordChanged: "Changed the password", account.SiteAdded: "Added the site", account.SiteDomains: "Changed name or domains",
 	account.DraftSaved: "Saved the draft", account.SeenIgnored: "Changed what is ignored", account.SeenCleared: "Started the list of what was seen anew",
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
-	account.ReceiptDownload: "Downloaded a receipt",
+	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
+	account.RetentionRule: "Changed how long records are kept",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {
@@ -69,6 +70,10 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 	switch {
 	case a.Detail["number"] != "":
 		line.Detail = "number " + a.Detail["number"]
+	case a.Detail["records"] != "":
+		line.Detail = a.Detail["records"] + " records, " + a.Detail["why"]
+	case a.Detail["rule"] != "":
+		line.Detail = a.Detail["rule"]
 	case a.Detail["format"] != "":
 		line.Detail = a.Detail["format"]
 		if words := spanWords(a.Detail["from"], a.Detail["to"]); words != "" {

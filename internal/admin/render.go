@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type Page struct {
 	Tab     string          // overview, banner, seen, versions or register; or sites, activity, account
 	Done    string          // what has just succeeded, one sentence
 	Problem string          // what went wrong, one sentence
+	Damage  []string        // what the check in the background found in the registers of this page
 }
 
 // done maps the ?done= of a redirect to its sentence; other values say nothing.
@@ -63,7 +65,22 @@ func (c *console) sitePage(r *request, tab, title string) (Page, error) {
 	}
 	p := c.page(r, title)
 	p.Site, p.Tab = s, tab
+	p.Damage = c.damage(s.Key)
 	return p, nil
+}
+
+// damage is what the check in the background found in the registers of sites
+// that the reader may see.
+func (c *console) damage(keys ...string) (list []string) {
+	if c.Scrub == nil {
+		return nil
+	}
+	for _, f := range c.Scrub().Findings {
+		if slices.Contains(keys, f.SiteKey()) {
+			list = append(list, f.Message)
+		}
+	}
+	return list
 }
 
 // views holds one template per page, each with the layout and the partials.

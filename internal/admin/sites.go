@@ -26,6 +26,9 @@ func (c *console) listSites(w http.ResponseWriter, r *request) error {
 	if p.Sites, err = c.Sites.List(r.Context()); err != nil {
 		return err
 	}
+	for i := range p.Sites {
+		p.Damage = append(p.Damage, c.damage(p.Sites[i].Key)...)
+	}
 	return c.render(w, http.StatusOK, "sites", p)
 }
 

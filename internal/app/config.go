@@ -7,10 +7,12 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"assent/internal/fault"
+	"assent/internal/register"
 )
 
 // Version of this binary.
@@ -35,7 +37,9 @@ type Config struct {
 
 	// Drain is how long /readyz says no before the server stops to listen, so that a
 	// load balancer sends nothing more.
-	Drain time.Duration
+	Drain     time.Duration
+	Highwater string // file that remembers how far each log was signed; "": in Dir, or none without
+	ScrubRate int    // records a second that the background check reads; 0 for none
 
 	// Existing refuses to make a database where there is none.
 	Existing bool
@@ -51,6 +55,14 @@ func (c *Config) Defaults() {
 	if c.Dir == "" && c.URL == "" {
 		c.Dir = DefaultDir
 	}
+}
+
+// highwater is where the marks are kept, "" for nowhere.
+func (c *Config) highwater() string {
+	if c.Highwater == "" && c.Dir != "" {
+		return filepath.Join(c.Dir, register.MarksFile)
+	}
+	return c.Highwater
 }
 
 func (c *Config) proxies() ([]netip.Prefix, error) {

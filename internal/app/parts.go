@@ -11,7 +11,9 @@ import (
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/db"
+	"assent/internal/fault"
 	"assent/internal/register"
+	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
 )
@@ -23,11 +25,12 @@ const publicURLSetting = "public_url"
 // Parts are the features, opened on one database: what commands work with and
 // what the server adds its faces to.
 type Parts struct {
-	DB       *db.DB
-	Sites    *site.Store
-	Register *register.Register
-	Accounts *account.Store
-	Stats    *stats.Store
+	DB        *db.DB
+	Sites     *site.Store
+	Register  *register.Register
+	Retention *retention.Store
+	Accounts  *account.Store
+	Stats     *stats.Store
 
 	publicURL atomic.Pointer[string]
 }
@@ -79,6 +82,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 		return err
 	}
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
+	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	return nil
@@ -88,6 +92,22 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 // record on: it keeps the address of that day even if the server moves later.
 func (p *Parts) createLog(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
 	return p.Register.CreateLog(ctx, tx, siteID, p.origin(key))
+}
+
+// lifetime is for how many days a choice is relied on under a notice version: the
+// longest of its variants, and as long as any can be where the version is gone.
+func (p *Parts) lifetime(ctx context.Context, version string) (days int, err error) {
+	v, err := p.Sites.Version(ctx, version)
+	if fault.KindOf(err) == fault.NotFound {
+		return retention.LongestChoice, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	for _, variant := range v.Notice.Variants().List {
+		days = max(days, variant.ChoiceDays)
+	}
+	return days, nil
 }
 
 // PublicURL is the address at which visitors reach this installation.

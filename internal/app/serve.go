@@ -18,6 +18,7 @@ import (
 	"assent/internal/fault"
 	"assent/internal/public"
 	"assent/internal/regime"
+	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/web"
 )
@@ -28,6 +29,7 @@ type App struct {
 	Addr     string // where it listens
 	SetupURL string // one-time link for the first account; "" when there is one
 	Cache    *site.Cache
+	Scrub    *register.Scrub // nil: off
 
 	server  *http.Server
 	failed  chan error
@@ -55,6 +57,9 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.ScrubRate < 0 {
+		return nil, fault.New(fault.Invalid, "--scrub is a number of records a second, or 0 for no check, not %d.", c.ScrubRate)
+	}
 	if c.RatePerMinute < 0 {
 		return nil, fault.New(fault.Invalid, "--rate is a number of consents a minute, or 0 for no limit, not %d.", c.RatePerMinute)
 	}
@@ -65,7 +70,7 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, listenFault(c.Listen, err)
 	}
-	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 1), release: func() {}, drain: c.Drain}
+	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 2), release: func() {}, drain: c.Drain}
 	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, CountryHeader: country, RatePerMinute: c.RatePerMinute, SiteRatePerMinute: c.SiteRatePerMinute}); err != nil {
 		listener.Close()
 		a.Close()
@@ -92,6 +97,10 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 			return err
 		}
 	}
+	marks, err := a.marks(ctx, c.highwater())
+	if err != nil {
+		return err
+	}
 	if err := a.setPublicURL(ctx, a.PublicURL()); err != nil {
 		return err
 	}
@@ -109,13 +118,23 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
+	a.work.Go(func() { a.retain(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
+	if marks != nil {
+		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })
+	}
+	if c.ScrubRate > 0 {
+		a.Scrub = a.Register.NewScrub(c.ScrubRate)
+		a.work.Go(func() { a.Scrub.Run(background) })
+	}
+	deps.Scrub = a.Scrub.Status
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
 	deps.Ready, deps.PublicURL = a.ready, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
 		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Preview: banner.Preview,
+		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
 			network, _, _ := consent.MaskIP(web.ClientAddr(r, deps.TrustProxies).String())
@@ -141,6 +160,19 @@ func (a *App) ready(ctx context.Context) error {
 	return a.DB.Compatible(ctx)
 }
 
+// marks opens the high-water marks, nil for none, and refuses a database that is
+// behind them.
+func (a *App) marks(ctx context.Context, path string) (*register.Marks, error) {
+	if path == "" {
+		return nil, nil
+	}
+	m, err := register.OpenMarks(path)
+	if err != nil {
+		return nil, err
+	}
+	return m, a.Register.CheckMarks(ctx, m)
+}
+
 // setupLink makes the one-time link while nobody can sign in.
 func (a *App) setupLink(ctx context.Context) error {
 	token, err := a.Accounts.SetupLink(ctx)
@@ -162,7 +194,7 @@ func (a *App) recompile(ctx context.Context) {
 	}
 }
 
-// Wait serves until ctx ends or the listener fails, then closes.
+// Wait serves until ctx ends, or the listener or the disk fails, then closes.
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
@@ -175,6 +207,11 @@ func (a *App) Wait(ctx context.Context) error {
 		return a.Close()
 	case err := <-a.failed:
 		return errors.Join(err, a.Close())
+	case <-a.DB.Failed():
+		if err := a.Close(); err != nil {
+			slog.Error("after the disk failed", "error", err)
+		}
+		return a.DB.FailedWith()
 	}
 }
 

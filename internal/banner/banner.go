@@ -11,6 +11,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io/fs"
+	"math/bits"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -296,7 +297,7 @@ func esbuildVersion() string {
 
 func compressBrotli(plain []byte) ([]byte, error) {
 	var b bytes.Buffer
-	w := brotli.NewWriterLevel(&b, brotli.BestCompression)
+	w := brotli.NewWriterOptions(&b, brotli.WriterOptions{Quality: brotli.BestCompression, LGWin: window(len(plain))})
 	if _, err := w.Write(plain); err != nil {
 		return nil, err
 	}
@@ -305,6 +306,10 @@ func compressBrotli(plain []byte) ([]byte, error) {
 	}
 	return b.Bytes(), nil
 }
+
+// window is the smallest base-two logarithm of a window that all of a script fits
+// into (RFC 7932, section 9.1: 16 to 24). The encoder clears twice as many words.
+func window(size int) int { return min(max(bits.Len(uint(size+16)), 16), 24) }
 
 func compressGzip(plain []byte) ([]byte, error) {
 	var b bytes.Buffer

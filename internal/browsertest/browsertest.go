@@ -38,8 +38,8 @@ type Options struct {
 	Args          []chromedp.ExecAllocatorOption // only of Start
 }
 
-// Start opens a new Chromium with a profile of its own and returns the context
-// of its one tab; the browser is ended with the test. Without Chromium the test
+// Start opens a Chromium (see Main) with a profile of its own and returns the context
+// of its one tab; the profile is gone with the test. Without Chromium the test
 // is skipped, or fails when CI=true.
 func Start(t testing.TB, options ...Options) context.Context {
 	t.Helper()
@@ -53,13 +53,11 @@ func Start(t testing.TB, options ...Options) context.Context {
 	if o.Width == 0 {
 		o.Width, o.Height = 1280, 800
 	}
-	parent, cancelAllocator := chromedp.NewExecAllocator(context.Background(), append(allocator(find(t)), o.Args...)...)
-	ctx, cancel := chromedp.NewContext(parent)
-	t.Cleanup(func() {
-		cancel()
-		cancelAllocator()
-	})
-	if err := chromedp.Do(ctx); err != nil {
+	ctx, end, err := profile(t, o.Args)
+	if end != nil {
+		t.Cleanup(end)
+	}
+	if err != nil {
 		t.Fatalf("start Chromium: %v", err)
 	}
 	Emulate(t, ctx, o)

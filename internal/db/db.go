@@ -43,6 +43,8 @@ type DB struct {
 	write   *sql.DB // SQLite: exactly one connection; PostgreSQL: the same pool as read
 	path    string  // SQLite file, for messages
 	address string  // of PostgreSQL; it may hold a password
+
+	failure failure
 }
 
 // Open opens the database and migrates it to this binary's schema. Failures are
@@ -81,6 +83,9 @@ func (d *DB) Writer() *sql.DB { return d.write }
 // the change is on disk. Errors are explained (see Explain) unless fn returned a
 // fault of its own. On SQLite transactions queue for the one writer.
 func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+	if err := d.FailedWith(); err != nil {
+		return err
+	}
 	tx, err := d.write.BeginTx(ctx, nil)
 	if err != nil {
 		return d.Explain(err)
@@ -152,6 +157,7 @@ func (d *DB) Explain(err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) || fault.KindOf(err) != fault.Internal {
 		return err
 	}
+	d.notice(err)
 	var sentence string
 	if d.Engine == SQLite {
 		sentence = explainSQLite(err, d.path)

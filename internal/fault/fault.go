@@ -24,6 +24,7 @@ const (
 	Unsupported              // a media type that is not read here: 415
 	TooMany                  // 429
 	Unavailable              // try again later: 503
+	Gone                     // was here and was erased: 410
 )
 
 // Error is a failure with a sentence for the person who caused or meets it.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"assent/internal/fault"
+	"assent/internal/register"
 
 	"github.com/VictoriaMetrics/metrics"
 )
@@ -61,6 +62,19 @@ func newMeters(waiting func() float64) *meters {
 	m := &meters{set: metrics.NewSet()}
 	m.set.NewGauge("assent_consents_waiting", waiting)
 	return m
+}
+
+// scrub shows what the check in the background did and found.
+func (m *meters) scrub(status func() register.ScrubStatus) {
+	m.set.NewGauge("assent_scrub_records", func() float64 { return float64(status().Records) })
+	m.set.NewGauge("assent_scrub_passes", func() float64 { return float64(status().Passes) })
+	m.set.NewGauge("assent_scrub_findings", func() float64 { return float64(len(status().Findings)) })
+	m.set.NewGauge("assent_scrub_finished_seconds", func() float64 {
+		if at := status().Finished; !at.IsZero() {
+			return float64(at.Unix())
+		}
+		return 0
+	})
 }
 
 // decision counts a decision that is in the register, by its status.

@@ -32,6 +32,7 @@ type Deps struct {
 	Stats     *stats.Store                // nil: nothing is counted
 	Ready     func(context.Context) error // whether the database answers
 	PublicURL func() string               // scheme and host, no closing slash
+	Scrub     func() register.ScrubStatus // for /metrics; nil: not shown
 
 	// TrustProxies are the networks whose X-Forwarded-For is believed.
 	TrustProxies []netip.Prefix
@@ -90,6 +91,9 @@ func New(d Deps) http.Handler {
 		buffers:         sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}
 	p.meters = newMeters(func() float64 { return float64(p.waiting.Load()) })
+	if d.Scrub != nil {
+		p.meters.scrub(d.Scrub)
+	}
 	mux := http.NewServeMux()
 	p.mount(mux, []route{
 		{"GET /b/{file}", p.script, problem},

@@ -44,23 +44,35 @@ type batch struct {
 	logs    map[int64]*openLog // of the sites in this batch that have one
 	fresh   []*call            // to be inserted, in the order of arrival
 	marked  bool               // the edges' marks are those of this batch
+	looked  bool               // for records that are stored or were erased
+	erased  map[Mark]int64     // when records with IDs of this batch were erased, Unix milliseconds
 }
 
 func (b *batch) run(tx *sql.Tx) error {
-	if err := b.openLogs(tx); err != nil {
+	if err := b.openLogs(tx, b.sites()); err != nil {
 		return err
 	}
 	stored, err := b.writer.sql.repeats(b.ctx, tx, b.calls)
 	if err != nil {
 		return err
 	}
-	b.writer.wary = len(stored) > 0
+	if b.erased, err = b.writer.sql.erasedAmong(b.ctx, tx, b.calls); err != nil {
+		return err
+	}
+	b.writer.wary = len(stored)+len(b.erased) > 0
 	return b.write(tx, stored)
 }
 
 // trust writes with what is in memory. A record that is stored already is not
 // inserted again, which the count of rows tells.
-func (b *batch) trust(tx *sql.Tx) error { return b.write(tx, nil) }
+func (b *batch) trust(tx *sql.Tx) error {
+	if erased, err := b.writer.sql.erasedAmong(b.ctx, tx, b.calls); err != nil {
+		return err
+	} else if erased != nil {
+		return errRepeated
+	}
+	return b.write(tx, nil)
+}
 
 func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 	if b.sort(stored); len(b.fresh) == 0 {
@@ -75,6 +87,15 @@ func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 	if err != nil {
 		return err
 	}
+	if err := b.store(tx, grown); err != nil {
+		return err
+	}
+	b.keep(grown)
+	return nil
+}
+
+// store writes the grown trees.
+func (b *batch) store(tx *sql.Tx, grown []grown) error {
 	for _, g := range grown {
 		if err := b.writer.sql.putTiles(b.ctx, tx, g.log.siteID, g.tiles); err != nil {
 			return err
@@ -89,7 +110,6 @@ func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 			return err
 		}
 	}
-	b.keep(grown)
 	return nil
 }
 
@@ -107,25 +127,21 @@ func (b *batch) remembers() bool {
 	return true
 }
 
-// openLogs reads the rows of the batch's logs, in the order of their site IDs
-// so that two processes never wait for each other in a circle, and brings
+// openLogs reads the rows of sites' logs, in the order of their site IDs, so that two processes never wait for each other in a circle, and brings
 // their edges into memory where they are not yet, or not any more, right.
-func (b *batch) openLogs(tx *sql.Tx) error {
-	sites := make([]int64, 0, 4)
-	for _, c := range b.calls {
-		if len(sites) == 0 || sites[len(sites)-1] != c.entry.SiteID {
-			sites = append(sites, c.entry.SiteID)
-		}
-	}
-	slices.Sort(sites)
+func (b *batch) openLogs(tx *sql.Tx, sites []int64) error {
 	b.logs = make(map[int64]*openLog, 1)
-	for _, id := range slices.Compact(sites) {
+	for _, id := range sites {
 		row, err := b.writer.sql.log(b.ctx, tx, id)
 		if errors.Is(err, sql.ErrNoRows) {
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		if row.refused = b.writer.shortened(row); row.refused != nil {
+			b.logs[id] = row
+			continue
 		}
 		known := b.writer.logs[id]
 		if known == nil || known.size != row.size || known.origin != row.origin || !bytes.Equal(known.checkpoint, row.checkpoint) {
@@ -142,6 +158,18 @@ func (b *batch) openLogs(tx *sql.Tx) error {
 		b.logs[id] = known
 	}
 	return nil
+}
+
+// sites are the numbers of the batch's sites, in order.
+func (b *batch) sites() []int64 {
+	sites := make([]int64, 0, 4)
+	for _, c := range b.calls {
+		if len(sites) == 0 || sites[len(sites)-1] != c.entry.SiteID {
+			sites = append(sites, c.entry.SiteID)
+		}
+	}
+	slices.Sort(sites)
+	return slices.Compact(sites)
 }
 
 // keep caches a log; some other goes when there are many.
@@ -208,6 +236,8 @@ func (b *batch) sort(stored map[uuid.UUID]Stored) {
 			b.answers[i].err = fmt.Errorf("register: a record of another site was sent to the log %s", log.origin)
 		case repeated && (first.SiteID != c.entry.SiteID || !b.writer.same(first.Payload, c.entry.Payload)):
 			b.answers[i].err = fault.New(fault.Conflict, "This record ID was used before for another decision. Make a new record ID for each decision.")
+		case b.erased[c.mark] != 0: // nothing of it is kept to compare with
+			b.answers[i].err = erasedOn(b.erased[c.mark])
 		case repeated:
 			b.answers[i] = outcome{stored: first, repeated: true}
 		case log.size+given[log.siteID] > maxIndex:

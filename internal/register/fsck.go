@@ -32,7 +32,9 @@ type FsckOptions struct {
 type FsckReport struct {
 	Logs     int64     `json:"logs"`
 	Records  int64     `json:"records"`
-	Tiles    int64     `json:"tiles"` // hash tiles and entry bundles
+	Tiles    int64     `json:"tiles"`    // hash tiles and entry bundles
+	Erased   int64     `json:"erased"`   // records that were erased, as their logs say
+	Erasures int64     `json:"erasures"` // leaves that say so
 	Problems int64     `json:"problems"`
 	Findings []Finding `json:"findings"` // in no order beyond the log's
 
@@ -55,6 +57,9 @@ type Finding struct {
 	Tile     int64  `json:"tile"`
 	Message  string `json:"message"` // a sentence that names the place
 }
+
+// SiteKey is the key of the site whose log it is, "" when it is of none.
+func (f Finding) SiteKey() string { return siteOf(f.Site) }
 
 // Fsck reads every log again: each record is held against its commitment, its
 // entry bundle and its tile, its columns against its payload, every level of
@@ -126,13 +131,18 @@ type check struct {
 	signed receipt.Checkpoint
 	doubt  error // why the checkpoint does not hold
 
-	places []atomic.Uint64 // by stretch: sum of placeSum over its records that are in full runs
-	times  [][2]int64      // by full chunk: earliest and latest
+	quick  bool         // the full chunks are checked elsewhere (see Scrub)
+	places []placeTotal // by stretch: sum of placeSum over its records that are in full runs
+	times  [][2]int64   // by full chunk: earliest and latest
 
 	versions sync.Map // notice versions that records name
 
+	act int64 // index of the newest erasure at the start
+
 	records atomic.Int64
 	tiles   atomic.Int64
+	erased  atomic.Int64
+	acts    atomic.Int64
 
 	lock   sync.Mutex // of report
 	report *FsckReport
@@ -171,29 +181,13 @@ type queryer interface {
 }
 
 func (c *check) log(ctx context.Context) error {
-	options := &sql.TxOptions{ReadOnly: true}
-	if c.r.db.Engine == db.Postgres {
-		options.Isolation = sql.LevelRepeatableRead
-	}
-	snapshot, err := c.r.db.Read().BeginTx(ctx, options)
+	snapshot, err := c.snapshot(ctx)
 	if err != nil {
 		return err
 	}
 	defer snapshot.Rollback()
-	var checkpoint []byte
-	if err := snapshot.QueryRowContext(ctx, logQuery, c.site).Scan(&c.origin, &c.size, &checkpoint); err != nil {
+	if possible, err := c.begin(ctx, snapshot); err != nil || !possible {
 		return err
-	}
-	c.key = siteOf(c.origin)
-	c.report.Logs++
-	vkey, err := c.r.vkey(c.origin)
-	if err != nil {
-		return err
-	}
-	c.signed, c.doubt = receipt.OpenCheckpoint(checkpoint, vkey)
-	if c.size < 0 || c.size > maxIndex+1 {
-		c.foundInLog("its size, %d, is impossible.", c.size)
-		return nil
 	}
 	if err := c.full(ctx); err != nil {
 		return err
@@ -206,23 +200,64 @@ func (c *check) log(ctx context.Context) error {
 	}
 	c.report.Records += c.records.Load()
 	c.report.Tiles += c.tiles.Load()
+	c.report.Erased += c.erased.Load()
+	c.report.Erasures += c.acts.Load()
+	if err := c.forgotten(ctx, snapshot); err != nil {
+		return err
+	}
 	if err := c.strays(ctx, snapshot); err != nil {
 		return err
+	}
+	if !c.quick {
+		if err := c.spans(ctx, snapshot, 0, c.size>>runBits); err != nil {
+			return err
+		}
 	}
 	return c.signature()
 }
 
+// snapshot is what a log holds now, whatever is written meanwhile.
+func (c *check) snapshot(ctx context.Context) (*sql.Tx, error) {
+	options := &sql.TxOptions{ReadOnly: true}
+	if c.r.db.Engine == db.Postgres {
+		options.Isolation = sql.LevelRepeatableRead
+	}
+	return c.r.db.Read().BeginTx(ctx, options)
+}
+
+// begin reads the log's row; nothing more can be said when its size is not
+// possible.
+func (c *check) begin(ctx context.Context, snapshot *sql.Tx) (possible bool, err error) {
+	var checkpoint []byte
+	if err := snapshot.QueryRowContext(ctx, logQuery, c.site).Scan(&c.origin, &c.size, &checkpoint); err != nil {
+		return false, err
+	}
+	c.key = siteOf(c.origin)
+	c.report.Logs++
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return false, err
+	}
+	c.signed, c.doubt = receipt.OpenCheckpoint(checkpoint, vkey)
+	if c.size < 0 || c.size > maxIndex+1 {
+		c.foundInLog("its size, %d, is impossible.", c.size)
+		return false, nil
+	}
+	c.act, err = c.lastAct(ctx, snapshot)
+	return err == nil, err
+}
+
 // full checks the chunks that belong to full tiles, on every core.
 func (c *check) full(ctx context.Context) error {
-	count := c.size >> tileHeight
-	c.roots = make([]tlog.Hash, count)
-	c.places = make([]atomic.Uint64, c.size>>stretchBits+1)
-	c.times = make([][2]int64, count)
+	c.allocate()
+	if c.quick {
+		return c.storedRoots(ctx)
+	}
 	workers := min(runtime.GOMAXPROCS(0), 4)
 	if c.r.db.Engine == db.Postgres {
 		workers *= 2 // half of them wait for the server's processes
 	}
-	err := atOnce(workers, count, func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
+	err := atOnce(workers, int64(len(c.roots)), func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
 	if err != nil {
 		return err
 	}
@@ -281,9 +316,10 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	times := [2]int64{math.MaxInt64, math.MinInt64}
 	leaves := make([]tlog.Hash, width)
 	next := 0
+	var gaps []int
 	each := func(r *row) {
 		for ; next < int(r.index-first); next++ {
-			leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+			gaps = append(gaps, next)
 		}
 		c.records.Add(1)
 		c.columns(r)
@@ -298,7 +334,16 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		return err
 	}
 	for ; next < width; next++ {
-		leaves[next] = c.missing(first+int64(next), slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
+		gaps = append(gaps, next)
+	}
+	if len(gaps) > 0 {
+		l, err := c.ledgerOf(ctx, q, first, first+int64(width))
+		if err != nil {
+			return err
+		}
+		for _, i := range gaps {
+			leaves[i] = c.gap(l, first+int64(i), slot(bundle, i, entrySize), slot(hashes, i, tlog.HashSize))
+		}
 	}
 	if full {
 		c.roots[n], c.times[n] = merge(leaves), times

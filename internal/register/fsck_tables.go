@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"sync/atomic"
 
 	"assent/internal/db"
 	"assent/receipt"
@@ -55,6 +56,9 @@ func (c *check) signs(hashes []byte, width int) bool {
 	return err == nil && root == c.signed.Root
 }
 
+// placeTotal is a sum of placeSum that several workers add to.
+type placeTotal = atomic.Uint64
+
 // placeSum mixes what a row of consent_place says; sums of it are equal only
 // for the same rows, whatever their order. The constants are odd and random.
 func placeSum(index int64, prefix []byte) uint64 {
@@ -78,10 +82,14 @@ func (c *check) stretch(ctx context.Context, n int64) error {
 	if err != nil {
 		return err
 	}
-	if sum != c.places[n].Load() {
-		c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
-			n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
+	if sum == c.places[n].Load() {
+		return nil
 	}
+	if disturbed, err := c.disturbed(ctx); err != nil || disturbed {
+		return err
+	}
+	c.foundInLog("the table consent_place does not hold the consent IDs of the records %d to %d; a search by consent ID may miss some.",
+		n<<stretchBits, min((n+1)<<stretchBits, c.size>>runBits<<runBits)-1)
 	return nil
 }
 
@@ -158,10 +166,7 @@ func (c *check) strays(ctx context.Context, q queryer) error {
 	if err := tiles.Err(); err != nil {
 		return err
 	}
-	if err := c.tailStrays(ctx, q); err != nil {
-		return err
-	}
-	return c.spans(ctx, q)
+	return c.tailStrays(ctx, q)
 }
 
 // tailStrays finds entries in the tail that belong to no record after the last
@@ -189,28 +194,36 @@ func (c *check) tailStrays(ctx context.Context, q queryer) error {
 	return rows.Err()
 }
 
-// spans holds the spans of time of the full runs against the records. A wrong
-// one makes a search by time miss records.
-func (c *check) spans(ctx context.Context, q queryer) error {
-	rows, err := q.QueryContext(ctx, "select run, earliest, latest from span where site_id = $1 order by run", c.site)
+// spans holds the spans of time of full runs, first up to end, against the
+// records. A wrong one makes a search by time miss records.
+func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
+	query, args := "select run, earliest, latest from span where site_id = $1 and run >= $2", []any{c.site, first}
+	if end < c.size>>runBits { // those beyond are in no full run, and wrong
+		query, args = query+" and run < $3", append(args, end)
+	}
+	rows, err := q.QueryContext(ctx, query+" order by run", args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
+	disturbed, err := c.disturbed(ctx)
+	if err != nil || disturbed {
+		return err
+	}
 	const chunks = 1 << (runBits - tileHeight)
 	wrong := func(run int64) {
 		c.foundInLog("the table span does not hold the times of the records %d to %d; a search by time may miss some.", run<<runBits, (run+1)<<runBits-1)
 	}
-	next := int64(0)
+	next := first
 	for rows.Next() {
 		var run, earliest, latest int64
 		if err := rows.Scan(&run, &earliest, &latest); err != nil {
 			return err
 		}
-		for ; next < run && next < c.size>>runBits; next++ {
+		for ; next < run && next < end; next++ {
 			wrong(next)
 		}
-		if run != next || run >= c.size>>runBits {
+		if run != next || run >= end {
 			wrong(run)
 			continue
 		}
@@ -219,11 +232,14 @@ func (c *check) spans(ctx context.Context, q queryer) error {
 		for _, t := range c.times[run*chunks+1 : (run+1)*chunks] {
 			times[0], times[1] = min(times[0], t[0]), max(times[1], t[1])
 		}
+		if times[0] > times[1] {
+			times = emptySpan
+		}
 		if times != [2]int64{earliest, latest} {
 			wrong(run)
 		}
 	}
-	for ; next < c.size>>runBits; next++ {
+	for ; next < end; next++ {
 		wrong(next)
 	}
 	return rows.Err()

@@ -73,7 +73,7 @@ func undoPlaces(t *testing.T, d *db.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := []string{"drop table seen", "drop table seen_ignored", "alter table record rename to placed", "drop index record_by_id"}
+	list := []string{"drop table seen", "drop table seen_ignored", "drop table erasure", "drop table erased", "drop table retention_rule", "alter table record rename to placed", "drop index record_by_id"}
 	if d.Engine == db.Postgres {
 		list = append(list, "alter index record_pkey rename to placed_pkey")
 	}

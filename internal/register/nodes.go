@@ -63,6 +63,7 @@ const (
 				as g (site_id, size, checkpoint, old_size, old_checkpoint, tail_from, tail)
 		), mine as materialized (
 			select l.site_id from g join log l on l.site_id = g.site_id and l.size = g.old_size and l.checkpoint = g.old_checkpoint
+			where not exists (select 1 from erased where mark = any($20::bytea[]))
 			order by l.site_id for update of l skip locked
 		), swapped as (
 			update log set size = g.size, checkpoint = g.checkpoint from mine join g on g.site_id = mine.site_id
@@ -109,6 +110,9 @@ func (w *writer) share(ctx context.Context, calls []*call) (left []*call, err er
 		} else {
 			known = append(known, c)
 		}
+	}
+	if err := w.db.FailedWith(); err != nil {
+		return calls, err
 	}
 	b := w.newBatch(ctx, strange)
 	if len(strange) > 0 {
@@ -174,7 +178,7 @@ func (w *writer) tryShare(calls []*call) (left []*call, err error) {
 			w.leave()
 		}
 		w.late = nil
-		if err != nil && !errors.Is(err, errRepeated) {
+		if err != nil && !errors.Is(err, errRepeated) && !errors.Is(err, errMoved) {
 			clear(w.logs)
 		}
 	}()
@@ -221,6 +225,7 @@ func (w *writer) newBatch(ctx context.Context, calls []*call) *batch {
 
 func (b *batch) answer() {
 	for i, c := range b.calls {
+		b.writer.acknowledged(b.answers[i])
 		c.reply(b.answers[i])
 	}
 }
@@ -255,7 +260,7 @@ func (b *batch) swift() (left []*call, err error) {
 	if err != nil {
 		return nil, err
 	}
-	query, args := statement(grown, b.fresh)
+	query, args := storing(grown, b.fresh)
 	rows, err := b.writer.conn.Query(b.ctx, query, args...)
 	if err != nil {
 		return nil, b.writer.db.Explain(err)
@@ -267,14 +272,14 @@ func (b *batch) swift() (left []*call, err error) {
 	return b.settle(grown, stored, swapped)
 }
 
-// statement is what writes the grown logs with their records.
-func statement(list []grown, fresh []*call) (query string, args []any) {
+// storing is what writes the grown logs with their records.
+func storing(list []grown, fresh []*call) (query string, args []any) {
 	r := recordArrays(byRecordID(fresh))
 	if len(list) == 1 {
 		g := list[0]
 		levels, numbers, data := tileArrays(g.tiles)
 		return stateQuery(g.tailFrom > g.log.size), []any{g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
-			levels, numbers, data, g.log.edge.size >> tileHeight << tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads}
+			levels, numbers, data, g.log.edge.size >> tileHeight << tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads, marksOf(fresh)}
 	}
 	var sites, sizes, before, from, tileSites, levels, numbers, full, upto []int64
 	var checkpoints, former, tails, data [][]byte
@@ -290,7 +295,7 @@ func statement(list []grown, fresh []*call) (query string, args []any) {
 		}
 	}
 	return statesQuery, []any{sites, sizes, checkpoints, before, former, from, tails, tileSites, levels, numbers, data, full, upto,
-		r.places, r.times, r.records, r.consents, r.salts, r.payloads}
+		r.places, r.times, r.records, r.consents, r.salts, r.payloads, marksOf(fresh)}
 }
 
 // byRecordID sorts a copy in the order in which every node inserts.
@@ -300,7 +305,7 @@ func byRecordID(calls []*call) []*call {
 	return calls
 }
 
-// readSwapped reads the answer to statement: how many records were stored, and
+// readSwapped reads the answer to storing: how many records were stored, and
 // in which logs.
 func readSwapped(rows pgx.Rows, list []grown) (stored int64, swapped []int64, err error) {
 	defer rows.Close()
@@ -367,6 +372,7 @@ func (b *batch) settle(list []grown, stored int64, swapped []int64) (left []*cal
 			left = append(left, c)
 			continue
 		}
+		b.writer.acknowledged(b.answers[i])
 		c.reply(b.answers[i])
 	}
 	return left, nil
@@ -413,7 +419,7 @@ func (b *batch) locked() (left []*call, err error) {
 	if len(b.calls) == 0 {
 		return left, w.rollback(b.ctx)
 	}
-	if stored == nil { // else the latecomers would not have been looked for
+	if !b.looked { // else the latecomers would not have been looked for
 		w.late = w.queue.takeOf(nil, w.limit-len(calls), func(site int64) bool { return b.logs[site] != nil })
 		w.late = slices.DeleteFunc(w.late, (*call).gone)
 		b.calls = append(b.calls, w.late...)
@@ -459,6 +465,7 @@ func (b *batch) lock() (rows []*openLog, added map[int64][]byte, stored map[uuid
 			ids[i] = c.entry.RecordID[:]
 		}
 		list.Queue(repeatColumns+"= any($1::bytea[])", ids)
+		list.Queue(erasedColumns+"= any($1::bytea[])", marksOf(b.calls))
 	}
 	answers := w.conn.SendBatch(b.ctx, list)
 	defer func() { err = w.db.Explain(errors.Join(err, answers.Close())) }()
@@ -475,10 +482,11 @@ func (b *batch) lock() (rows []*openLog, added map[int64][]byte, stored map[uuid
 	if added, err = readAdded(answers, sites, sizes); err != nil || !w.wary {
 		return
 	}
-	if stored, err = readStored(answers); len(stored) == 0 {
-		stored = nil
+	if stored, err = readStored(answers); err != nil {
+		return
 	}
-	w.wary = stored != nil
+	b.erased, err = readErased(answers)
+	b.looked, w.wary = true, len(stored)+len(b.erased) > 0
 	return
 }
 
@@ -529,7 +537,7 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 	if err != nil {
 		return err
 	}
-	query, args := statement(grown, b.fresh)
+	query, args := storing(grown, b.fresh)
 	list.Queue(query, args...)
 	for _, g := range grown {
 		from, to := g.runs()
@@ -539,7 +547,7 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 		}
 		list.Queue(enterRun, from, to)
 		for ; from < to; from += 1 << runBits {
-			list.Queue(enterSpan, from, from+1<<runBits)
+			list.Queue(enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits)
 		}
 	}
 	list.Queue("commit")
@@ -554,9 +562,9 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 		return w.db.Explain(err)
 	}
 	if count != int64(len(b.fresh)) || len(swapped) != len(grown) {
-		// Not to be reached with the rows locked. The commit stored the records that
-		// it counts, and no caller is told so.
-		slog.Error("register: a locked log was not as it was read", "stored", count, "want", len(b.fresh))
+		// A record of the batch was erased before, which the next try finds; else what
+		// was stored is found then as a repeat.
+		w.wary = true
 		return errMoved
 	}
 	b.keep(grown)
@@ -635,6 +643,26 @@ func readStored(answers pgx.BatchResults) (map[uuid.UUID]Stored, error) {
 			return nil, err
 		}
 		found[s.RecordID] = s
+	}
+	return found, rows.Err()
+}
+
+func readErased(answers pgx.BatchResults) (found map[Mark]int64, err error) {
+	rows, err := answers.Query()
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var mark []byte
+		var millis int64
+		if err := rows.Scan(&mark, &millis); err != nil {
+			return nil, err
+		}
+		if found == nil {
+			found = map[Mark]int64{}
+		}
+		found[Mark(mark)] = millis
 	}
 	return found, rows.Err()
 }

@@ -16,6 +16,8 @@ func (r *Register) orphans(ctx context.Context, c *check) error {
 		{indexBits, "select min(place) from record where place >= $1", "Records of the site with the number %d are there, but its log is gone."},
 		{0, "select min(site_id) from tile where site_id >= $1", "Tiles of the site with the number %d are there, but its log is gone."},
 		{0, "select min(site_id) from tail where site_id >= $1", "Entries of the site with the number %d are there, but its log is gone."},
+		{indexBits, "select min(place) from erased where place >= $1", "Erased records of the site with the number %d are listed, but its log is gone."},
+		{0, "select min(site_id) from erasure where site_id >= $1", "Erasures of the site with the number %d are listed, but its log is gone."},
 	} {
 		for at := int64(-1 << 22); ; {
 			// One step in the index for each site, however many rows it has.

@@ -11,7 +11,7 @@ import (
 // flooded delays itself, not the others.
 type queue struct {
 	mu     sync.Mutex
-	filled sync.Cond // somebody waits, or the queue is closed
+	ready  chan struct{} // holds one while somebody waits, or the queue is closed
 	limit  int
 	size   int
 	sites  map[int64]*waiting
@@ -26,9 +26,7 @@ type waiting struct {
 }
 
 func newQueue(limit int) *queue {
-	q := &queue{limit: limit, sites: map[int64]*waiting{}}
-	q.filled.L = &q.mu
-	return q
+	return &queue{limit: limit, sites: map[int64]*waiting{}, ready: make(chan struct{}, 1)}
 }
 
 // refusal is why a call is not taken.
@@ -61,7 +59,7 @@ func (q *queue) put(c *call) refusal {
 	}
 	w.calls = append(w.calls, c)
 	q.size++
-	q.filled.Signal()
+	q.signal()
 	return taken
 }
 
@@ -93,17 +91,25 @@ func (q *queue) back(calls []*call) {
 		}
 		q.size++
 	}
-	q.filled.Signal()
+	q.signal()
 }
 
-// wait returns when calls wait, and false when the queue is closed and empty.
-func (q *queue) wait() bool {
+func (q *queue) signal() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// more tells whether calls wait or may still come. It is asked after ready gave
+// its one, and gives that back where there is more to do.
+func (q *queue) more() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.size == 0 && !q.closed {
-		q.filled.Wait()
+	if q.size > 0 || q.closed {
+		q.signal()
 	}
-	return q.size > 0
+	return q.size > 0 || !q.closed
 }
 
 // length is how many calls wait.
@@ -169,5 +175,5 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.filled.Broadcast()
+	q.signal()
 }

@@ -75,7 +75,7 @@ func TestQueueOrderAndBounds(t *testing.T) {
 		t.Errorf("%d wait, %d sites in the ring, %d in the map", q.length(), len(q.ring), len(q.sites))
 	}
 	q.close()
-	if q.put(waitingCall(1)) != shutQueue || q.wait() {
+	if q.put(waitingCall(1)) != shutQueue || q.more() {
 		t.Error("a closed queue takes calls")
 	}
 }

@@ -23,11 +23,12 @@ const (
 
 var errNoRecord = fault.New(fault.NotFound, "There is no record with this ID.")
 
-// Find returns the record with an ID, or fault.NotFound.
+// Find returns the record with an ID, or fault.NotFound, or fault.Gone when it
+// was erased.
 func (r *Register) Find(ctx context.Context, recordID uuid.UUID) (Stored, error) {
 	s, err := scanStored(r.db.Read().QueryRowContext(ctx, storedColumns+"where record_id = $1", recordID[:]))
 	if errors.Is(err, sql.ErrNoRows) {
-		return Stored{}, errNoRecord
+		return Stored{}, r.gone(ctx, recordID)
 	}
 	return s, r.db.Explain(err)
 }
@@ -254,7 +255,7 @@ func (r *Register) tile(ctx context.Context, siteID, level, n int64) (data []byt
 }
 
 // Receipt returns the receipt of a record as JSON, against the newest
-// checkpoint, or fault.NotFound. See the package receipt for its form.
+// checkpoint, or fault.NotFound, or fault.Gone. See the package receipt for its form.
 func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, error) {
 	var place int64
 	var out receipt.Receipt
@@ -263,7 +264,7 @@ func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, err
 	err := r.db.Read().QueryRowContext(ctx, "select place, salt, payload from record where record_id = $1", recordID[:]).
 		Scan(&place, &out.Salt, &out.Record)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, errNoRecord
+		return nil, r.gone(ctx, recordID)
 	}
 	if err != nil {
 		return nil, r.db.Explain(err)
@@ -278,10 +279,7 @@ func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, err
 	tiles := tileReader{size: state.Size, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
 	out.Proof, err = tlog.ProveRecord(state.Size, out.Index, &tiles)
 	if err != nil {
-		if explained := r.db.Explain(err); fault.KindOf(explained) != fault.Internal {
-			return nil, explained
-		}
-		return nil, fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so this record cannot be proved. The operator runs assent fsck, which says what is wrong.")
+		return nil, r.unproved(err)
 	}
 	return out.Marshal(), nil
 }

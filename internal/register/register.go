@@ -86,6 +86,9 @@ func Open(ctx context.Context, c Config) (*Register, error) {
 			return nil, err
 		}
 	}
+	if err := r.loadMarking(ctx); err != nil {
+		return nil, err
+	}
 	go r.writer.run()
 	return r, nil
 }
@@ -146,7 +149,7 @@ func (r *Register) emptyCheckpoint(origin string) ([]byte, error) {
 // Append stores an entry and returns when it is on disk, with its place in the
 // log. An entry whose record ID is stored already is a repeat when it is the
 // same decision (then the first answer is returned) and fault.Conflict when it
-// is not, or belongs to another site. fault.Unavailable means that nothing was
+// is not, or belongs to another site; fault.Gone when that record was erased. fault.Unavailable means that nothing was
 // stored and that the same entry may be sent again: the queue is full, the
 // disk or the database failed, or ctx ended first; in that last case the entry
 // may be stored all the same.
@@ -158,6 +161,7 @@ func (r *Register) Append(ctx context.Context, e Entry) (s Stored, repeated bool
 	if err != nil {
 		return Stored{}, false, err
 	}
+	c.mark = r.MarkOf(e.RecordID)
 	if err := r.enqueue(c); err != nil {
 		return Stored{}, false, err
 	}

@@ -38,8 +38,7 @@ const (
 		select place >> 40, (place & 1099511627775) >> 16, substr(consent_id, 1, 4), place & 1099511627775 from record
 		where place >= $1 and place < $2 order by 2, 3, 4`
 	enterSpan = `insert into span (site_id, run, earliest, latest)
-		select min(place) >> 40, (min(place) & 1099511627775) >> 10, min(time), max(time) from record
-		where place >= $1 and place < $2`
+		select $3, $4, coalesce(min(time), 0), coalesce(max(time), 0) from record where place >= $1 and place < $2`
 
 	repeatColumns = storedColumns + "where record_id "
 	insertColumns = "insert into record (place, time, record_id, consent_id, salt, payload) "
@@ -49,7 +48,8 @@ const (
 	// finds another checkpoint, nothing at all is written. The rows affected are
 	// the records'.
 	statePart1 = `with swapped as (
-			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5 returning site_id
+			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5
+				and not exists (select 1 from erased where mark = any($18::bytea[])) returning site_id
 		), tiles as (
 			insert into tile (site_id, level, n, data)
 			select site_id, t.* from swapped, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as t
@@ -106,9 +106,9 @@ func (s *statements) prepare(ctx context.Context) error {
 	if s.db.Engine != db.SQLite || s.prepared != nil {
 		return nil
 	}
-	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan}
+	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan, removeRange, unplaceOne, narrowSpan}
 	for n := 1; n <= widest; n *= 2 {
-		list = append(list, repeatsQuery(n), insertQuery(n))
+		list = append(list, repeatsQuery(n), insertQuery(n), erasedQuery(n))
 	}
 	prepared := make(map[string]*sql.Stmt, len(list))
 	for _, query := range list {
@@ -204,7 +204,7 @@ func (s *statements) enter(ctx context.Context, tx *sql.Tx, g grown) error {
 		return err
 	}
 	for ; from < to; from += 1 << runBits {
-		if _, err := s.exec(ctx, tx, enterSpan, from, from+1<<runBits); err != nil {
+		if _, err := s.exec(ctx, tx, enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits); err != nil {
 			return err
 		}
 	}

@@ -50,6 +50,7 @@ type call struct {
 	salt       [receipt.SaltSize]byte
 	commitment [32]byte
 	leaf       tlog.Hash
+	mark       Mark
 	index      int64        // given by the batch
 	left       bool         // its log was in another node's hands when its turn came
 	answer     chan outcome // holds one, so that the writer never waits
@@ -112,21 +113,25 @@ type writer struct {
 	same  func(stored, again []byte) bool
 	limit int
 	queue *queue
+	acts  chan *act     // of erasing
 	done  chan struct{} // closed when the queue is closed and drained
+
+	marking []byte // key of Mark
 
 	// Owned by run's goroutine.
 	sql  statements
 	logs map[int64]*openLog
-	wary bool      // the last batch held a repeat, so the next one probably does too
-	conn *pgx.Conn // PostgreSQL only: its own, with locks that do not outlive it
-	next time.Time // when the next batch for shared logs may begin
-	late []*call   // joined the batch in hand while it waited for a lock
+	wary bool            // the last batch held a repeat, so the next one probably does too
+	conn *pgx.Conn       // PostgreSQL only: its own, with locks that do not outlive it
+	next time.Time       // when the next batch for shared logs may begin
+	late []*call         // joined the batch in hand while it waited for a lock
+	high map[int64]int64 // by site: records of its log that callers know of
 }
 
 func newWriter(c Config) *writer {
 	return &writer{
 		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
-		queue: newQueue(c.QueueLimit), done: make(chan struct{}), logs: make(map[int64]*openLog),
+		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
 		sql: statementsFor(c.DB),
 	}
 }
@@ -142,11 +147,19 @@ func (w *writer) run() {
 		}
 	}()
 	batch := make([]*call, 0, w.limit)
-	for w.queue.wait() {
-		w.await()
-		batch = w.gather(batch[:0])
-		w.write(batch)
-		clear(batch)
+	for {
+		select {
+		case <-w.queue.ready:
+			if !w.queue.more() {
+				return
+			}
+			w.await()
+			batch = w.gather(batch[:0])
+			w.write(batch)
+			clear(batch)
+		case a := <-w.acts:
+			w.erase(a)
+		}
 	}
 }
 
@@ -185,32 +198,45 @@ func (w *writer) write(calls []*call) {
 			c.reply(outcome{err: err})
 			continue
 		}
+		w.acknowledged(answers[i])
 		c.reply(answers[i])
 	}
 }
 
-// attempt runs one transaction. When it fails nothing is stored and the edges
+// guarded runs one transaction. When it fails nothing is stored and the edges
 // in memory, which may have run ahead, are dropped.
-func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
+func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
 			err = fmt.Errorf("register: panic: %v", p)
 		}
-		if err != nil && !errors.Is(err, errRepeated) { // found before any edge grew
+		if err != nil && !errors.Is(err, errRepeated) && !errors.Is(err, errGone) { // found before any edge grew
 			clear(w.logs)
 		}
 	}()
 	ctx := context.Background()
+	if w.db.Engine == db.Postgres {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		defer cancel()
+	}
 	if err := w.sql.prepare(ctx); err != nil {
-		return nil, w.db.Explain(err)
+		return w.db.Explain(err)
 	}
-	b := w.newBatch(ctx, calls)
-	if w.wary || !b.remembers() {
-		err = w.db.Write(ctx, b.run)
-	} else {
-		err = w.db.Write(ctx, b.trust)
-	}
+	return do(ctx)
+}
+
+// attempt stores a batch in one transaction.
+func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
+	var b *batch
+	err = w.guarded(func(ctx context.Context) error {
+		b = w.newBatch(ctx, calls)
+		if w.wary || !b.remembers() {
+			return w.db.Write(ctx, b.run)
+		}
+		return w.db.Write(ctx, b.trust)
+	})
 	if err != nil {
 		w.wary = errors.Is(err, errRepeated)
 		return nil, err

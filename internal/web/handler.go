@@ -38,6 +38,7 @@ var statusOf = map[fault.Kind]int{
 	fault.Unsupported:  http.StatusUnsupportedMediaType,
 	fault.TooMany:      http.StatusTooManyRequests,
 	fault.Unavailable:  http.StatusServiceUnavailable,
+	fault.Gone:         http.StatusGone,
 }
 
 // Status is the HTTP status that err deserves.

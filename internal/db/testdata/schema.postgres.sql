@@ -3,6 +3,9 @@ CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
+CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
+CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
+CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
@@ -11,6 +14,7 @@ CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (ve
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
+CREATE UNIQUE INDEX retention_rule_pkey ON public.retention_rule USING btree (site_id, regime)
 CREATE UNIQUE INDEX schema_migration_pkey ON public.schema_migration USING btree (number)
 CREATE UNIQUE INDEX seen_ignored_pkey ON public.seen_ignored USING btree (site_id, kind, name)
 CREATE UNIQUE INDEX seen_pkey ON public.seen USING btree (site_id, kind, name, directive, allowed, page)
@@ -45,6 +49,16 @@ consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
 consent_place.stretch bigint not null
+erased.act bigint not null
+erased.mark bytea not null
+erased.place bigint not null
+erasure.count bigint not null
+erasure.idx bigint not null
+erasure.reason text not null
+erasure.salt bytea not null
+erasure.site_id bigint not null
+erasure.statement text not null
+erasure.time bigint not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null
@@ -67,7 +81,11 @@ record.place bigint not null
 record.record_id bytea not null
 record.salt bytea not null
 record.time bigint not null
+retention_rule.months bigint not null
+retention_rule.regime text not null
+retention_rule.site_id bigint not null
 schema_migration.applied_at bigint not null
+schema_migration.compatible_with bigint not null
 schema_migration.name text not null
 schema_migration.number bigint not null
 seen.allowed boolean not null

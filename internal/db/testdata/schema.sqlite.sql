@@ -31,6 +31,22 @@ CREATE TABLE consent_place (
   idx     bigint not null,
   primary key (site_id, stretch, prefix, idx)
 ) without rowid
+CREATE TABLE erased (
+  place integer primary key,                -- site_id << 40 | index that the record had
+  mark  blob not null,                      -- keyed hash of the record ID, 16 bytes: register.Mark
+  act   bigint not null                     -- index of the erasure leaf, in the same log
+)
+CREATE UNIQUE INDEX erased_by_mark on erased (mark)
+CREATE TABLE erasure (
+  site_id   bigint not null,
+  idx       bigint not null,                -- index of the erasure leaf
+  time      bigint not null,
+  reason    text not null,                  -- request, retention …: register.Reasons
+  count     bigint not null,                -- records that it erased
+  salt      blob not null,                  -- 32 bytes; no secret, the statement names nobody
+  statement text not null,                  -- canonical JSON (RFC 8785) of receipt.Statement
+  primary key (site_id, idx)
+) without rowid
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
@@ -63,7 +79,13 @@ CREATE TABLE "record" (
   payload    text not null                  -- canonical JSON of the consent record
 )
 CREATE UNIQUE INDEX record_by_id on record (record_id)
-CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
+CREATE TABLE retention_rule (
+  site_id bigint not null,                  -- 0: every site without a rule of its own
+  regime  text not null,                    -- name of a regime pack; empty: every other
+  months  bigint not null,                  -- after the decision was replaced or ran out
+  primary key (site_id, regime)
+) without rowid
+CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null, compatible_with bigint not null default 1000000)
 CREATE TABLE seen (
   site_id   bigint not null references site(id) on delete cascade,
   kind      text not null,                  -- cookie, local_storage, session_storage, indexed_db, request; other: found no room

@@ -1,0 +1,71 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"assent/internal/account"
+	"assent/internal/retention"
+)
+
+// RetentionSites are the sites as retention knows them.
+func (p *Parts) RetentionSites(ctx context.Context) (list []retention.Site, err error) {
+	sites, err := p.Sites.List(ctx)
+	for i := range sites {
+		list = append(list, retention.Site{ID: sites[i].ID, Key: sites[i].Key})
+	}
+	return list, err
+}
+
+// LogRetention writes what a run removed into the activity log.
+func (p *Parts) LogRetention(ctx context.Context, removed []retention.Due) error {
+	for _, d := range removed {
+		detail := map[string]string{"records": strconv.FormatInt(d.Count, 10), "why": d.Rule}
+		if err := p.Accounts.Log(ctx, account.Activity{Action: account.RetentionRun, Site: d.Site, Detail: detail}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retentionEvery is how often the server removes what the rules say, and how long
+// after its start it does so for the first time.
+const (
+	retentionEvery = 24 * time.Hour
+	retentionFirst = 10 * time.Minute
+)
+
+// retain carries out the retention rules once a day, and finishes at the start
+// what an erasing that was interrupted has left in the files.
+func (a *App) retain(ctx context.Context) {
+	if err := a.Register.Seal(ctx); err != nil && ctx.Err() == nil {
+		slog.Error("erased bytes may be left in the database's files; the next erasing tries again", "error", err)
+	}
+	for wait := retentionFirst; ; wait = retentionEvery {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		if err := a.retainOnce(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("the retention rules could not be carried out; they are tried again tomorrow", "error", err)
+		}
+	}
+}
+
+func (a *App) retainOnce(ctx context.Context) error {
+	sites, err := a.RetentionSites(ctx)
+	if err != nil {
+		return err
+	}
+	removed, err := a.Retention.Run(ctx, sites)
+	for _, d := range removed {
+		slog.Info("records removed by retention rule", "site", d.Site, "rule", d.Rule, "records", d.Count)
+	}
+	if e := a.LogRetention(ctx, removed); err == nil {
+		err = e
+	}
+	return err
+}
