@@ -8,3 +8,8 @@ import "embed"
 //
 //go:embed src
 var Sources embed.FS
+
+// Verify is the folder verify: the page that checks a receipt.
+//
+//go:embed verify
+var Verify embed.FS

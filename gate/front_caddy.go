@@ -20,7 +20,7 @@ func (f Front) caddy(m *choice.Manifest) string {
 	# What the visitor chose.
 	map {http.request.header.Cookie} {assent_choice} {
 		~assent_%[3]s=.*assent_%[3]s= refused
-`, element(&choice.Manifest{Origin: m.Origin, Site: m.Site}, "", ""), f.site(), m.Site)
+`, element(&choice.Manifest{Origin: m.Origin, Site: m.Site, Enforce: m.Enforce}, "caddy", ""), f.site(), m.Site)
 	none, refused, signal := defaults(m)
 	all := combinations(m)
 	for _, c := range all {

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -105,6 +106,7 @@ type visit struct {
 	own      string         // host with port of the page
 	element  string         // what is injected, without a nonce; "" for nothing
 	suffix   string         // what our ETags end with
+	once     bool           // shows a refused service, for this one view
 
 	method  string
 	dest    string // Sec-Fetch-Dest, lower case
@@ -134,8 +136,12 @@ func (g *Gate) visit(r *http.Request) *visit {
 	}
 	verdict, selection := m.InForce(v.stored, g.config.Now(), r.Header.Get("Sec-GPC") == "1")
 	v.verdict = verdict
-	v.policy, v.sources = m.Policy(&selection, v.own), m.Sources(&selection, v.own)
-	v.element = element(m, v.mark(), "")
+	of := m
+	if shown := g.shownOnce(v); shown != nil {
+		of, v.once = shown, true
+	}
+	v.policy, v.sources = of.Policy(&selection, v.own), of.Sources(&selection, v.own)
+	v.element = v.elementWith("")
 	v.suffix = etagSuffix(v.element + v.policy)
 	return v
 }
@@ -169,6 +175,21 @@ func (v *visit) mark() string {
 		return string(v.verdict)
 	}
 	return ""
+}
+
+// elementWith is element for this visit, with a nonce where the page's policy has one. The boot
+// is told that the gate can be asked to show a service once; and where it does,
+// that the policy is not the choice's, so that the boot's own decides what is shown.
+func (v *visit) elementWith(nonce string) string {
+	mark := v.mark()
+	if v.once {
+		mark += onceMark
+	}
+	whole := element(v.manifest, mark, nonce)
+	if !v.manifest.Enforce || !slices.ContainsFunc(v.manifest.Services, func(s choice.Service) bool { return s.Embed }) {
+		return whole
+	}
+	return strings.Replace(whole, " data-assent-gate=", " data-assent-once data-assent-gate=", 1)
 }
 
 // element is what is injected: the inline boot, or the blocking form of the tag

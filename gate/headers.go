@@ -109,7 +109,7 @@ func (g *Gate) head(h http.Header, v *visit, status int) bool {
 	}
 	inject := k == document && v.element != "" && v.inject && g.injects(h, status, charset)
 	if inject {
-		v.element = element(v.manifest, v.mark(), nonceOf(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"])))
+		v.element = v.elementWith(nonceOf(slices.Concat(h["Content-Security-Policy"], h["Content-Security-Policy-Report-Only"])))
 	}
 	if k == document {
 		p := v.permission(g.origin)
@@ -129,6 +129,7 @@ func (g *Gate) head(h http.Header, v *visit, status int) bool {
 	}
 	if k == document {
 		g.keepCookie(h, v, status)
+		g.forgetOnce(h, v)
 	}
 	if inject || status == http.StatusNotModified {
 		changed(h, v.suffix)

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"bufio"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"log/slog"
@@ -65,19 +66,51 @@ func TestProxyStreams(t *testing.T) {
 	}
 }
 
-func TestProxyPassesUpgradesOn(t *testing.T) {
+// A website that would answer in zstd, which the gate cannot read, is not asked for it.
+func TestTheWebsiteIsAskedForWhatCanBeRead(t *testing.T) {
 	s := proxied(t, func(w http.ResponseWriter, r *http.Request) {
-		c, rw, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
+		w.Header().Set("Content-Type", "text/html")
+		w.Header().Set("Vary", "Accept-Encoding")
+		accept := r.Header.Get("Accept-Encoding")
+		switch {
+		case strings.Contains(accept, "zstd"):
+			w.Header().Set("Content-Encoding", "zstd")
+			io.WriteString(w, "\x28\xb5\x2f\xfd")
+		case strings.Contains(accept, "gzip"):
+			w.Header().Set("Content-Encoding", "gzip")
+			c := gzip.NewWriter(w)
+			io.WriteString(c, simple)
+			c.Close()
+		default:
+			io.WriteString(w, simple)
 		}
-		defer c.Close()
-		io.WriteString(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		io.WriteString(c, "echo "+line)
 	})
+	for accept, want := range map[string]string{"gzip, deflate, br, zstd": "gzip", "br, zstd": "", "zstd": "", "*": "gzip"} {
+		a := s.page("Accept-Encoding", accept)
+		body := a.body
+		if want == "gzip" {
+			r, err := gzip.NewReader(strings.NewReader(body))
+			if err != nil {
+				t.Fatalf("%s: %v", accept, err)
+			}
+			raw, err := io.ReadAll(r)
+			if err != nil {
+				t.Fatalf("%s: %v", accept, err)
+			}
+			body = string(raw)
+		}
+		if body != withBoot(simple, "") || a.header.Get("Content-Encoding") != want || a.policy() == "" {
+			t.Errorf("%s: %q as %q", accept, body, a.header.Get("Content-Encoding"))
+		}
+	}
+	// What is no page is the browser's own affair.
+	if a := s.do("GET", "/", as{"Sec-Fetch-Dest", "script", "Accept-Encoding", "zstd"}); a.header.Get("Content-Encoding") != "zstd" {
+		t.Errorf("a script comes as %q", a.header.Get("Content-Encoding"))
+	}
+}
+
+func TestProxyPassesUpgradesOn(t *testing.T) {
+	s := proxied(t, upgrades(t))
 	c, in := s.dial("GET /ws HTTP/1.1\r\nHost: www.shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	res, err := http.ReadResponse(in, nil)
 	if err != nil || res.StatusCode != http.StatusSwitchingProtocols || res.Header.Get("Upgrade") != "websocket" {

@@ -336,18 +336,7 @@ func TestEventsArePassedOn(t *testing.T) {
 
 // A protocol that takes the connection over, as websockets do (RFC 6455).
 func TestUpgrades(t *testing.T) {
-	s := newStand(t, func(w http.ResponseWriter, r *http.Request) {
-		c, rw, err := w.(http.Hijacker).Hijack()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.Close()
-		fmt.Fprintf(rw, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
-		rw.Flush()
-		line, _ := rw.ReadString('\n')
-		io.WriteString(c, "echo "+line)
-	})
+	s := newStand(t, upgrades(t))
 	_, in := s.dial("GET /ws HTTP/1.1\r\nHost: www.shop.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-Fetch-Dest: websocket\r\n\r\n<head>\n")
 	answer, err := io.ReadAll(in)
 	if err != nil || !strings.Contains(string(answer), "101 Switching") || !strings.HasSuffix(string(answer), "echo <head>\n") || strings.Contains(string(answer), "Content-Security") {

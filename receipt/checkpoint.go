@@ -54,47 +54,42 @@ func (c Checkpoint) text() string {
 // extension lines, exactly one signature, every value in its one canonical
 // form, so that no byte can change unnoticed.
 func OpenCheckpoint(data []byte, vkey string) (Checkpoint, error) {
-	if _, err := parseKey(vkey); err != nil {
-		return Checkpoint{}, err
-	}
-	c, err := parseCheckpoint(data)
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	if name, _, _ := strings.Cut(vkey, "+"); name != c.Origin {
-		return Checkpoint{}, fmt.Errorf("the key is named %q and the checkpoint is of the log %q", name, c.Origin)
-	}
-	verifier, err := note.NewVerifier(vkey)
-	if err != nil {
-		return Checkpoint{}, err
-	}
-	opened, err := note.Open(data, note.VerifierList(verifier))
-	if err != nil || len(opened.Sigs) != 1 || len(opened.UnverifiedSigs) != 0 || opened.Text != c.text() {
-		return Checkpoint{}, errors.New("the checkpoint's signature is not by this key over these values")
-	}
-	return c, nil
+	c, _, err := OpenCosigned(data, vkey, nil)
+	return c, err
 }
 
 // parseCheckpoint reads the one permitted form, by writing what was understood
-// again and comparing. The signature is not checked.
-func parseCheckpoint(data []byte) (Checkpoint, error) {
-	errForm := errors.New("the checkpoint is not a signed note of three lines and one signature (C2SP tlog-checkpoint)")
+// again and comparing: the log's signature, and after it those of so many
+// witnesses. No signature is checked.
+func parseCheckpoint(data []byte, witnesses int) (Checkpoint, error) {
+	errForm := errors.New("the checkpoint is not a signed note of three lines and one signature for the log and each witness (C2SP tlog-checkpoint)")
 	var parsed tlogfmt.Checkpoint
 	rest, err := parsed.Unmarshal(data)
 	if err != nil || len(parsed.Hash) != tlog.HashSize || parsed.Size > maxSize {
 		return Checkpoint{}, errForm
 	}
 	c := Checkpoint{Origin: parsed.Origin, Size: int64(parsed.Size), Root: tlog.Hash(parsed.Hash)}
-	line, found := strings.CutPrefix(string(rest), "\n— "+c.Origin+" ")
+	lines, found := strings.CutPrefix(string(rest), "\n")
 	if !found {
 		return Checkpoint{}, errForm
 	}
-	sig, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSuffix(line, "\n"))
-	if err != nil || len(sig) != 4+ed25519.SignatureSize {
-		return Checkpoint{}, errForm
+	again := c.text() + "\n"
+	for i := range 1 + witnesses {
+		line, more, ended := strings.Cut(lines, "\n")
+		lines = more
+		signer, found := strings.CutPrefix(line, "— ")
+		name, encoded, ok := strings.Cut(signer, " ")
+		size := 4 + ed25519.SignatureSize
+		if i > 0 {
+			size += timestampSize
+		}
+		sig, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		if !ended || !found || !ok || err != nil || len(sig) != size || i == 0 && name != c.Origin {
+			return Checkpoint{}, errForm
+		}
+		again += "— " + name + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
 	}
-	again := c.text() + "\n— " + c.Origin + " " + base64.StdEncoding.EncodeToString(sig) + "\n"
-	if again != string(data) {
+	if lines != "" || again != string(data) {
 		return Checkpoint{}, errForm
 	}
 	return c, nil

@@ -13,8 +13,15 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// Type names the format of a receipt.
+// Type names the format of a receipt whose checkpoint only the log signed.
 const Type = "assent/receipt/v1"
+
+// TypeCosigned names the format of a receipt whose checkpoint witnesses
+// cosigned. It has one more member, witnesses.
+const TypeCosigned = "assent/receipt/v2"
+
+// maxWitnesses bounds how many cosignatures a receipt may carry.
+const maxWitnesses = 64
 
 // SaltSize is the length of a record's salt in bytes.
 const SaltSize = 32
@@ -45,7 +52,9 @@ func Commit(salt, record []byte) [32]byte {
 // the members key, proof, record, salt and type, in canonical form (RFC 8785)
 // and without a final newline. Every one of them is authenticated: the record
 // and the salt by the leaf, the proof by the root, the checkpoint by the
-// signature, and the key by being the key of that signature.
+// signature, and the key by being the key of that signature. One whose checkpoint
+// witnesses cosigned has the member witnesses at the end, their verifier keys in
+// the order of their signatures, and each of those signatures is checked.
 type Receipt struct {
 	Key        string           // note verifier key, named like the log's origin
 	Index      int64            // of the leaf
@@ -53,6 +62,7 @@ type Receipt struct {
 	Checkpoint []byte           // signed (C2SP tlog-checkpoint)
 	Record     []byte           // Record.Canonical()
 	Salt       []byte           // SaltSize bytes
+	Witnesses  []string         // verifier keys of those who cosigned the checkpoint, in the order of their signatures
 }
 
 // Marshal writes the receipt. It does not verify it.
@@ -61,8 +71,18 @@ func (r *Receipt) Marshal() []byte {
 	dst = appendMember(dst, `,"proof":`, string(r.proof()))
 	dst = append(append(dst, `,"record":`...), r.Record...)
 	dst = appendMember(dst, `,"salt":`, base64.StdEncoding.EncodeToString(r.Salt))
-	dst = appendMember(dst, `,"type":`, Type)
-	return append(dst, '}')
+	if len(r.Witnesses) == 0 {
+		return append(appendMember(dst, `,"type":`, Type), '}')
+	}
+	dst = appendMember(dst, `,"type":`, TypeCosigned)
+	for i, w := range r.Witnesses {
+		before := ","
+		if i == 0 {
+			before = `,"witnesses":[`
+		}
+		dst = appendMember(dst, before, w)
+	}
+	return append(dst, "]}"...)
 }
 
 func (r *Receipt) proof() []byte {
@@ -75,7 +95,7 @@ func (r *Receipt) proof() []byte {
 
 // Step is one thing that Verify checked.
 type Step struct {
-	Name   string `json:"name"`   // form, key, checkpoint, site, inclusion or trust
+	Name   string `json:"name"`   // form, key, checkpoint, site, inclusion, trust or policy
 	OK     bool   `json:"ok"`     // the step succeeded
 	Detail string `json:"detail"` // a sentence for people
 }
@@ -92,6 +112,9 @@ type Result struct {
 	Root       tlog.Hash `json:"root"`        // of the tree at the checkpoint
 	Record     *Record   `json:"record"`
 	RecordJSON []byte    `json:"-"` // the record as it was committed to
+
+	Cosignatures []Cosignature `json:"cosignatures,omitempty"` // of the checkpoint; each was checked against the key that it names
+	PolicyMet    bool          `json:"policy_met,omitempty"`   // those that the caller's policy asks for are among them
 }
 
 // Failure is the sentence of the step that failed, "" for a valid receipt.
@@ -124,6 +147,13 @@ func (r *Result) fail(name, format string, args ...any) (*Result, error) {
 // Without one, a valid receipt shows only that the holder of Result.Key made
 // it; whether to trust that key is the reader's decision.
 func Verify(data []byte, trustedKey string) (*Result, error) {
+	return VerifyPolicy(data, trustedKey, nil)
+}
+
+// VerifyPolicy is Verify, and demands that the checkpoint meets a policy too: it
+// is signed by a log that the policy lists, if it lists any, and cosigned by
+// witnesses as its quorum says. Nil demands nothing.
+func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, error) {
 	var trusted []byte
 	if trustedKey != "" {
 		pub, err := parseKey(trustedKey)
@@ -150,12 +180,12 @@ func Verify(data []byte, trustedKey string) (*Result, error) {
 	r.Key = rec.Key
 	r.passed("key", "The key is a well-formed Ed25519 key.")
 
-	c, err := OpenCheckpoint(rec.Checkpoint, rec.Key)
+	c, cosignatures, err := OpenCosigned(rec.Checkpoint, rec.Key, rec.Witnesses)
 	if err != nil {
 		return r.fail("checkpoint", "The checkpoint does not hold: %s.", err)
 	}
-	r.Origin, r.Size, r.Root = c.Origin, c.Size, c.Root
-	r.passed("checkpoint", "The checkpoint of the log %s, %d records, root %s, is signed by the key.", c.Origin, c.Size, c.Root)
+	r.Origin, r.Size, r.Root, r.Cosignatures = c.Origin, c.Size, c.Root, cosignatures
+	r.passed("checkpoint", "The checkpoint of the log %s, %d records, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures))
 
 	if site := rec.record.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
 		return r.fail("site", "The record is of the site %q and the log %s is of another.", site, c.Origin)
@@ -176,8 +206,29 @@ func Verify(data []byte, trustedKey string) (*Result, error) {
 		r.KeyTrusted = true
 		r.passed("trust", "The key is the one that you trust.")
 	}
+	if policy != nil {
+		listed, met, sentence := policy.judge(rec.Key, cosignatures)
+		if !met {
+			return r.fail("policy", "%s", sentence)
+		}
+		r.KeyTrusted = r.KeyTrusted || listed
+		r.PolicyMet = true
+		r.passed("policy", "%s", sentence)
+	}
 	r.Valid = true
 	return r, nil
+}
+
+// by names those who cosigned, for a sentence.
+func by(list []Cosignature) string {
+	if len(list) == 0 {
+		return ""
+	}
+	names := make([]string, len(list))
+	for i, c := range list {
+		names[i] = c.Name
+	}
+	return ", and cosigned by " + strings.Join(names, ", ")
 }
 
 // readable tells a receipt, however damaged, from everything else.
@@ -191,8 +242,8 @@ func readable(data []byte) error {
 	if !json.Valid(data) {
 		return fmt.Errorf("%w: it is not JSON", ErrUnreadable)
 	}
-	if err := json.Unmarshal(data, &header); err != nil || header.Type != Type {
-		return fmt.Errorf("%w: its type is not %s", ErrUnreadable, Type)
+	if err := json.Unmarshal(data, &header); err != nil || header.Type != Type && header.Type != TypeCosigned {
+		return fmt.Errorf("%w: its type is neither %s nor %s", ErrUnreadable, Type, TypeCosigned)
 	}
 	return nil
 }
@@ -205,7 +256,7 @@ type parsed struct {
 // parse reads the one permitted form of a receipt. What was understood is
 // written again at the end and must give the same bytes.
 func parse(data []byte) (*parsed, error) {
-	errForm := errors.New("the receipt is not canonical JSON (RFC 8785) with exactly the members key, proof, record, salt and type; it was changed, reformatted or cut")
+	errForm := errors.New("the receipt is not canonical JSON (RFC 8785) with exactly the members key, proof, record, salt and type, and witnesses where there are some; it was changed, reformatted or cut")
 	s := scanner{text: string(data)}
 	p := new(parsed)
 	p.Key = s.member(`{"key":`)
@@ -216,7 +267,21 @@ func parse(data []byte) (*parsed, error) {
 	s.record(p.record)
 	p.Record = data[from:s.at]
 	salt := s.member(`,"salt":`)
-	s.expect(`,"type":"` + Type + `"}`)
+	switch s.member(`,"type":`) {
+	case Type:
+	case TypeCosigned:
+		s.expect(`,"witnesses":[`)
+		for !s.failed && len(p.Witnesses) < maxWitnesses {
+			p.Witnesses = append(p.Witnesses, s.string())
+			if !s.accept(",") {
+				break
+			}
+		}
+		s.expect("]")
+	default:
+		s.failed = true
+	}
+	s.expect("}")
 	if s.failed || s.at != len(data) || p.record.Type != RecordType {
 		return nil, errForm
 	}

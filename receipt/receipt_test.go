@@ -174,7 +174,7 @@ func TestVerifyRefuses(t *testing.T) {
 	cut := func(r *Receipt) { r.Proof = r.Proof[:len(r.Proof)-1] }
 	resign := func(seed byte, change func(*Checkpoint)) func(*Receipt) {
 		return func(r *Receipt) {
-			c, err := parseCheckpoint(r.Checkpoint)
+			c, err := parseCheckpoint(r.Checkpoint, 0)
 			if err != nil {
 				panic(err)
 			}
@@ -313,7 +313,7 @@ func FuzzOpenCheckpoint(f *testing.F) {
 	f.Add(twice(good.Checkpoint))
 	f.Add([]byte("a\n01\nAAAA\n\n— a AAAA\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if c, err := parseCheckpoint(data); err == nil && (c.Size < 0 || c.Origin == "") {
+		if c, err := parseCheckpoint(data, 0); err == nil && (c.Size < 0 || c.Origin == "") {
 			t.Fatalf("parsed %q as %+v", data, c)
 		}
 		if c, err := OpenCheckpoint(data, good.Key); err == nil && !bytes.Equal(data, good.Checkpoint) && c.Size != 1 {

@@ -8,6 +8,8 @@ command -v chromium >/dev/null || packages+=(chromium)
 command -v firefox-esr >/dev/null || command -v firefox >/dev/null || packages+=(firefox-esr)
 command -v WebKitWebDriver >/dev/null || packages+=(webkit2gtk-driver)
 command -v Xvfb >/dev/null || packages+=(xvfb)
+# The power cuts: root mounts by itself, others through fusermount.
+[ "$(id -u)" = 0 ] || command -v fusermount3 >/dev/null || command -v fusermount >/dev/null || packages+=(fuse3)
 command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || packages+=(nginx)
 command -v caddy >/dev/null || packages+=(caddy)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || packages+=(postgresql)
@@ -32,5 +34,9 @@ fi
 if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
   echo "Please install Node.js 20 or newer with npm, then run this again." >&2
   exit 1
+fi
+# The independent witness that ours is tried against.
+if ! command -v litewitness >/dev/null && [ ! -x "$(go env GOPATH)/bin/litewitness" ]; then
+  GOBIN="$(go env GOPATH)/bin" go install filippo.io/torchwood/cmd/litewitness@v0.6.1 >&2
 fi
 make -s node

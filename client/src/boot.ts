@@ -74,6 +74,8 @@ export interface Boot extends Stale {
   $consentId: string | undefined;
   /** What the policy in place was made for; only a reload can loosen it. */
   $limit: Selection | null;
+  /** Links to other domains of the site are watched. */
+  $departs?: boolean;
   /** Keys of what is shown once. */
   $shown?: Set<string>;
   /** Removes what came past the hooks. */

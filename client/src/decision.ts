@@ -42,7 +42,7 @@ export function judge(config: Config, stored: Choice | null, now: number, gpc: b
 
 /** What holds before a visitor has decided. */
 export function preset(config: Config): Selection {
-  return config.$preset ?? uniform(config, config.$regime === "opt-out" || config.$regime === "notice-only");
+  return config.$preset ?? uniform(config, config.$regime !== "opt-in");
 }
 
 /** Everything granted, or everything refused. */

@@ -21,6 +21,11 @@ export function cookieDomain(domains: readonly string[], host: string): string {
   return isBare(best) ? "" : best;
 }
 
+/** The longest of the site's domains that covers host, or "": hosts under the same one share their cookie. */
+export function covering(domains: readonly string[], host: string): string {
+  return domains.filter((domain) => within(host, domain)).sort((a, b) => b.length - a.length)[0] ?? "";
+}
+
 /** host and every domain above it, the widest last: a.b.example, b.example. */
 export function parents(host: string): string[] {
   if (isBare(host)) return [];

@@ -13,11 +13,6 @@ const ROWS = 20;
 /** The first report waits for others, in milliseconds; the rest leaves with the page. */
 const PAUSE = 5000;
 
-/** The hosts that the browser has blocked on this page so far, declared or not, with their ports. */
-export function blockedHosts(boot: Boot): string[] {
-  return [...(boot.$blocked ?? [])];
-}
-
 /** What is kept of a path; see PageClass in internal/stats. */
 export function pageClass(path: string): string {
   const plain = /^(?!.*([a-f]{8}|[a-z][A-Z].*[a-z][A-Z]))[A-Za-z._~-]{1,24}$/;

@@ -4,7 +4,7 @@ import { boot, type Boot, type BootParts, type Carrier } from "./boot";
 import type { Config } from "./config";
 
 /** Without a working boot it is not known whether anything is granted, and so nothing is. */
-function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void): void {
+export function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void): void {
   let b: Boot;
   try {
     b = boot(config, parts, origin, script);

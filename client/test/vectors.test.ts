@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 import type { Config, Service, Tracker } from "../src/config";
 import { decode, encode } from "../src/cookie";
 import { judge, statusOf, type Choice } from "../src/decision";
-import { cookieDomain, within } from "../src/hosts";
+import { cookieDomain, covering, within } from "../src/hosts";
 import { policy } from "../src/policy";
 import { nameClass, pageClass } from "../src/report";
 import { matches } from "../src/trackers";
@@ -67,6 +67,8 @@ describe("a site's hosts", () => {
     test(row.name, () => {
       assert.equal(row.domains.some((domain) => within(row.host, domain)), row.owned);
       assert.equal(cookieDomain(row.domains, row.host), row.cookie_domain);
+      assert.equal(covering(row.domains, row.host) !== "", row.owned);
+      if (row.cookie_domain) assert.equal(covering(row.domains, row.host), row.cookie_domain);
     });
   }
 });

@@ -30,6 +30,7 @@ func TestFsckNamesTheDamage(t *testing.T) {
 		"no notice":    {"delete from notice_version", "is gone"},
 		"no log":       {"delete from log", "its log is gone"},
 		"no site":      {"delete from site", "its log is gone"},
+		"cosigned":     {"insert into cosigned select site_id, size, cast(checkpoint as text), 'w.example+12345678+BAAA', 0 from log", "witnesses cosigned was changed"},
 		"a checkpoint": {"update log set checkpoint = cast(replace(cast(checkpoint as text), '/log/', '/Log/') as blob)", "checkpoint"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,7 +73,7 @@ func alter(t *testing.T, dir, statement string) (undo func()) {
 		}
 	}
 	var save, restore []string
-	for _, table := range []string{"site", "site_domain", "notice_version", "record", "tile", "tail", "log"} {
+	for _, table := range []string{"site", "site_domain", "notice_version", "record", "tile", "tail", "log", "cosigned"} {
 		save = append(save, "create table kept_"+table+" as select * from "+table)
 		restore = append(restore, "delete from "+table, "insert into "+table+" select * from kept_"+table, "drop table kept_"+table)
 	}

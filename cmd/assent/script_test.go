@@ -29,7 +29,9 @@ func TestMain(m *testing.M) {
 // Besides testscript's own verbs they have:
 //
 //	port NAME              put a free port into the variable NAME
-//	await URL              wait until URL answers 200
+//	await URL [TEXT]       wait until URL answers 200, with TEXT in the body
+//	lines FILE VAR         put the first line of FILE into a variable
+//	policy FILE VKEY NEED KEYFILE…   write a policy for a log and witnesses w0, w1, …
 //	get URL FILE           save what URL answers, whatever its status
 //	consent URL SITE.json NAME [action]   post a decision; $NAME is its record ID
 //	flip FILE OFFSET       change one byte of FILE; a negative offset counts from the end
@@ -43,7 +45,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"port": scriptPort, "await": scriptAwait, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField,
+			"port": scriptPort, "await": scriptAwait, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField, "lines": scriptLines, "policy": scriptPolicy,
 		},
 	})
 }
@@ -63,8 +65,10 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 		res, err := http.DefaultClient.Do(req)
 		if err == nil {
+			body, err := io.ReadAll(res.Body)
 			res.Body.Close()
-			if (res.StatusCode == http.StatusOK) != neg {
+			said := err == nil && (len(args) < 2 || bytes.Contains(body, []byte(args[1])))
+			if (res.StatusCode == http.StatusOK && said) != neg {
 				return
 			}
 		}
@@ -134,4 +138,19 @@ func scriptField(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("%s has no member %s", args[0], args[1])
 	}
 	ts.Setenv(args[2], strings.TrimSpace(fmt.Sprint(v)))
+}
+
+func scriptLines(ts *testscript.TestScript, _ bool, args []string) {
+	first, _, _ := strings.Cut(ts.ReadFile(args[0]), "\n")
+	ts.Setenv(args[1], first)
+}
+
+func scriptPolicy(ts *testscript.TestScript, _ bool, args []string) {
+	text, group := "log "+args[1]+"\n", ""
+	for i, file := range args[3:] {
+		key, _, _ := strings.Cut(ts.ReadFile(file), "\n")
+		text += fmt.Sprintf("witness w%d %s\n", i, key)
+		group += fmt.Sprintf(" w%d", i)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text+"group all-of-them "+args[2]+group+"\nquorum all-of-them\n"), 0o600))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"assent/internal/fault"
 	"assent/receipt"
@@ -16,22 +17,33 @@ const maxReceipt = 1 << 20
 
 func runVerify(ctx context.Context, c *call) error {
 	key := c.flags.String("key", "", "note verifier key to trust, or the name of a file that holds it (assent site show prints it)")
+	policyFile := c.flags.String("policy", "", "file that says which logs and how many of which witnesses are enough (C2SP tlog-policy)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(1); err != nil {
-		return err
-	}
-	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
-	if err != nil {
 		return err
 	}
 	trusted, err := keyOrFile(*key)
 	if err != nil {
 		return err
 	}
+	policy, err := readPolicy(*policyFile)
+	if err != nil {
+		return err
+	}
+	if pack, err := c.verifyEvidence(c.flags.Arg(0), trusted, policy, *asJSON); pack {
+		return err
+	}
+	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
+	if err != nil {
+		return err
+	}
 	if receipt.IsCertificate(data) {
+		if policy != nil {
+			return fault.New(fault.Invalid, "A policy is for receipts and evidence packs; a deletion certificate carries no cosignatures.")
+		}
 		return c.verifyCertificate(data, trusted, *asJSON)
 	}
-	result, err := receipt.Verify(data, trusted)
+	result, err := receipt.VerifyPolicy(data, trusted, policy)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)
 	}
@@ -56,7 +68,17 @@ func printResult(w io.Writer, r *receipt.Result) {
 		return
 	}
 	fmt.Fprintf(w, "\nVALID: record %s, %s on %s, %s.\n", r.Record.RecordID, r.Record.Action, r.Record.Time, r.Record.Status)
+	printCosignatures(w, r.Cosignatures, r.PolicyMet)
 	printKey(w, "receipt", r.Key, r.KeyTrusted)
+}
+
+func printCosignatures(w io.Writer, list []receipt.Cosignature, policyMet bool) {
+	for _, c := range list {
+		fmt.Fprintf(w, "Cosigned on %s by %s\n", c.Time.Format(time.RFC3339), c.Witness)
+	}
+	if len(list) > 0 && !policyMet {
+		fmt.Fprintln(w, "Whether to trust those witnesses is your decision: name the ones that you do in a policy, with --policy.")
+	}
 }
 
 func printSteps(w io.Writer, steps []receipt.Step) {
@@ -118,6 +140,21 @@ func printCertificate(w io.Writer, r *receipt.CertificateResult) {
 		fmt.Fprintf(w, "  %s: %d records, index %d to %d (%s)\n", s.Time, s.Count, s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
 	}
 	printKey(w, "certificate", r.Key, r.KeyTrusted)
+}
+
+func readPolicy(name string) (*receipt.Policy, error) {
+	if name == "" {
+		return nil, nil
+	}
+	data, err := readLimited(nil, name)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := receipt.ParsePolicy(data)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: %v", name, err)
+	}
+	return policy, nil
 }
 
 // keyOrFile reads a key from the argument itself or from the file it names.

@@ -26,6 +26,7 @@ const (
 	SitePublished   = "site.publish"
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
+	Restored        = "backup.restore"
 	RegisterErase   = "register.erase"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"

@@ -31,6 +31,7 @@ var activityWords = map[string]string{
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",
+	account.Restored:      "Restored a backup",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {

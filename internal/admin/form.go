@@ -39,6 +39,7 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	f.numbers = numbers{ChoiceDays: get(v, "choice_days"), Radius: get(v, "radius"), Wait: get(v, "signals.wait")}
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
+	n.Apart = v.Get("apart") != ""
 	f.regimes(v)
 	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
 	if v.Get("undeclared_storage") == "allow" { // the other rule has no word in older notices

@@ -43,6 +43,7 @@ var done = map[string]string{
 	"ignored":   "Ignored. It is not listed any more.",
 	"unignored": "It is listed again.",
 	"cleared":   "The list is empty. What your pages still use comes back.",
+	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
 	"published": "Published. Visitors get the new version within seconds.",
 }
 

@@ -44,6 +44,8 @@ func (c *console) routes() []route {
 		{"POST /console/sites/{site}/export", members, c.export},
 		{"GET /console/sites/{site}/records/{record}", members, c.showRecord},
 		{"GET /console/sites/{site}/records/{record}/receipt", members, c.downloadReceipt},
+		{"GET /console/sites/{site}/records/{record}/erase", members, c.showErase},
+		{"POST /console/sites/{site}/records/{record}/erase", members, c.erase},
 		{"GET /console/sites/{site}/visitors/{consent}", members, c.showVisitor},
 		{"GET /console/activity", members, c.listActivity},
 		{"/console/", members, c.missing},

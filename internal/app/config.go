@@ -37,9 +37,11 @@ type Config struct {
 
 	// Drain is how long /readyz says no before the server stops to listen, so that a
 	// load balancer sends nothing more.
-	Drain     time.Duration
-	Highwater string // file that remembers how far each log was signed; "": in Dir, or none without
-	ScrubRate int    // records a second that the background check reads; 0 for none
+	Drain time.Duration
+
+	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
+	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
+	ScrubRate    int           // records a second that the background check reads; 0 for none
 
 	// Existing refuses to make a database where there is none.
 	Existing bool

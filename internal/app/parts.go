@@ -12,10 +12,12 @@ import (
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/fault"
+	"assent/internal/handover"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/witness"
 )
 
 // publicURLSetting is where serve keeps the address that it was last given, so
@@ -31,8 +33,11 @@ type Parts struct {
 	Retention *retention.Store
 	Accounts  *account.Store
 	Stats     *stats.Store
+	Witness   *witness.Store
+	Handovers *handover.Desk
 
 	publicURL atomic.Pointer[string]
+	epoch     string // in the names of logs since a restoration; "" before the first
 }
 
 // Open opens the parts. It works beside a running server on the same database.
@@ -73,6 +78,9 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 		return err
 	}
 	p.publicURL.Store(&address)
+	if p.epoch, err = p.DB.Setting(ctx, epochSetting); err != nil {
+		return err
+	}
 	key, err := register.LoadKey(ctx, p.DB, c.Dir)
 	if err != nil {
 		return err
@@ -85,7 +93,10 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
-	return nil
+	p.Witness = witness.NewStore(p.DB, time.Now)
+	// Every node has the signing key, and so the same desk.
+	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
+	return err
 }
 
 // createLog gives a new site its register. The origin is fixed from the first
@@ -134,6 +145,9 @@ func (p *Parts) setPublicURL(ctx context.Context, address string) error {
 // origin is the name of a site's log at the public address.
 func (p *Parts) origin(key string) string {
 	_, host, _ := strings.Cut(p.PublicURL(), "://")
+	if p.epoch != "" {
+		host += "/" + p.epoch
+	}
 	return host + "/log/" + key
 }
 

@@ -30,25 +30,40 @@ func (p *Parts) LogRetention(ctx context.Context, removed []retention.Due) error
 	return nil
 }
 
-// retentionEvery is how often the server removes what the rules say, and how long
-// after its start it does so for the first time.
+// retentionEvery is how often the server removes what the rules say, and
+// retentionFirst how long after its start it does so for the first time.
 const (
 	retentionEvery = 24 * time.Hour
 	retentionFirst = 10 * time.Minute
 )
 
-// retain carries out the retention rules once a day, and finishes at the start
-// what an erasing that was interrupted has left in the files.
+// sealEvery is how often the server looks whether an erasing is over whose bytes
+// are still in the database's files: one in the console, or a command that was
+// interrupted.
+const sealEvery = time.Minute
+
+// retain carries out the retention rules once a day, and seals what was erased.
 func (a *App) retain(ctx context.Context) {
-	if err := a.Register.Seal(ctx); err != nil && ctx.Err() == nil {
-		slog.Error("erased bytes may be left in the database's files; the next erasing tries again", "error", err)
-	}
-	for wait := retentionFirst; ; wait = retentionEvery {
+	next := time.Now().Add(retentionFirst)
+	before := ""
+	for wait := time.Duration(0); ; wait = sealEvery {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
 		}
+		act, err := a.Register.Unsealed(ctx)
+		if err == nil && act != "" && (act == before || wait == 0) { // no other act since the last look
+			err = a.Register.Seal(ctx)
+		}
+		before = act
+		if err != nil && ctx.Err() == nil {
+			slog.Error("erased bytes may be left in the database's files; the server tries again in a minute", "error", err)
+		}
+		if time.Now().Before(next) {
+			continue
+		}
+		next = time.Now().Add(retentionEvery)
 		if err := a.retainOnce(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("the retention rules could not be carried out; they are tried again tomorrow", "error", err)
 		}

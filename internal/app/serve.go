@@ -118,6 +118,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
+	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
 	a.work.Go(func() { a.retain(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	if marks != nil {
@@ -129,6 +130,8 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	}
 	deps.Scrub = a.Scrub.Status
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
+	deps.VerifyPage = banner.VerifyPage
+	deps.Handovers = a.Handovers
 	deps.Ready, deps.PublicURL = a.ready, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))

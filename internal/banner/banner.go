@@ -148,6 +148,7 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	o.Plugins = []api.Plugin{sources(map[string]string{
 		"entry.ts":                 p.text(),
 		"compiled.ts":              module(config),
+		"domains.ts":               module(n.Domains),
 		"theme.ts":                 module(themeOf(n, languages)),
 		"placeholders.ts":          module(placeholdersOf(n, languages)),
 		"question.ts":              module(questionOf(n, languages)),
@@ -273,14 +274,14 @@ var buildID = sync.OnceValue(func() string {
 		}
 	}
 	// What this package generates counts, too.
-	for _, p := range everyProgram() {
+	for _, p := range append(everyProgram(), handoverPrograms()...) {
 		fmt.Fprint(h, generation, p.text())
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 9
+const generation = 10
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

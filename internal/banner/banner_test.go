@@ -3,6 +3,8 @@ package banner
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -39,9 +41,9 @@ func TestScriptsStaySmall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := mustCompile(t, row.notice)
-			size := func(part string) int { return len(b.Parts[part].Brotli) }
+			size := func(part string) int { return worst(t, b, b.Parts[part].Plain) }
 			for what, figure := range map[string][2]int{
-				"the whole script":                       {len(b.Brotli), row.whole},
+				"the whole script":                       {worst(t, b, b.Plain), row.whole},
 				"boot and core, for a returning visitor": {size("boot") + size("core.en"), row.returning},
 				"boot and ask, for a first visit":        {size("boot") + size("ask.en"), row.first},
 			} {
@@ -52,6 +54,22 @@ func TestScriptsStaySmall(t *testing.T) {
 			}
 		})
 	}
+}
+
+// worst is what a script weighs with the most unlucky of a few names of version and
+// compiler: which digits they have decides over some 25 bytes, and every change of a
+// source draws new ones.
+func worst(t *testing.T, b *site.Bundle, plain []byte) (most int) {
+	t.Helper()
+	for _, seed := range []string{"a", "b", "c", "d", "e"} {
+		id := fmt.Sprintf("%x%x", sha256.Sum256([]byte(seed)), sha256.Sum256([]byte("compiler "+seed)))
+		packed, err := compressBrotli(bytes.ReplaceAll(plain, []byte(site.BundleID(testVersion, b.Build)), []byte(site.BundleID(id[:64], id[64:]))))
+		if err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(packed))
+	}
+	return most
 }
 
 func withConsentMode() *site.Notice {
@@ -113,12 +131,15 @@ func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
 		"placeholders":    {"assent-embed", func(n *site.Notice) { n.Services[1].Embed = false }},
 		"once":            {"assent_once", func(n *site.Notice) { n.Services[1].Embed = false }},
 		"what is left":    {"assent_left_", func(n *site.Notice) { n.Services[1].Trackers, n.Services[2].Trackers = nil, nil }},
+		"hand-over":       {"assent_handover", func(n *site.Notice) { n.Apart = true }},
+		"more domains":    {"assent_handover", func(n *site.Notice) { n.Domains = []string{shop, "www." + shop} }},
 		"floating button": {`class:"floating"`, func(n *site.Notice) { n.Layout.Floating = false }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := arabic(notice())
 			n.Layout.Placement = "centre"
 			n.Services[1].Embed = true
+			n.Domains = append(n.Domains, "shop.example")
 			n.Services[1].Trackers = append(n.Services[1].Trackers, site.Tracker{Kind: "third_party_cookie", Name: "viewer"})
 			if !bytes.Contains(mustCompile(t, n).Plain, []byte(row.word)) {
 				t.Fatalf("the whole script lacks %q", row.word)

@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"assent/internal/choice"
 	"assent/internal/fault"
 	"assent/internal/i18n"
 	"assent/internal/site"
@@ -99,7 +99,7 @@ func trim(n *site.Notice, id string) (*config, error) {
 		Regime:     n.Regime,
 		ChoiceDays: n.ChoiceDays,
 		Undeclared: n.Enforcement.Undeclared,
-		Own:        gatedHosts(n.Domains),
+		Own:        choice.OwnHosts(n.Domains),
 		Services:   []enforced{},
 		Languages:  n.Languages,
 	}
@@ -136,19 +136,6 @@ func themeOf(n *site.Notice, languages []string) theme {
 		}
 	}
 	return t
-}
-
-// gatedHosts are the sources of a Content-Security-Policy that stand for the site's
-// own domains: every port, and every subdomain where there can be some.
-func gatedHosts(domains []string) []string {
-	hosts := []string{}
-	for _, d := range domains {
-		hosts = append(hosts, d+":*")
-		if _, err := netip.ParseAddr(strings.Trim(d, "[]")); err != nil && (strings.Contains(d, ".") || d == "localhost") {
-			hosts = append(hosts, "*."+d+":*")
-		}
-	}
-	return hosts
 }
 
 // buttonStyle is the look of the floating button where it stands alone: floating.css

@@ -51,12 +51,18 @@ func wholeProgram(n *site.Notice) program {
 	if len(n.Languages) > mostLanguages {
 		do = "need(b)"
 	}
-	p := program{call: "tag({config}, { {boot} }, (b) => " + do + ");\n"}
+	var p program
+	if n.HandsOver() {
+		do = "arrive(b, $domains, () => " + do + ")"
+		p.from("{ arrive }", "./arrive")
+		p.from("$domains", "./domains")
+	}
 	if n.Variant.Several() {
-		// The next page's boot begins with the regime that this script was chosen for.
-		p.call = "tag({config}, { {boot} }, (b) => { remember({config}); " + do + "; });\n"
+		// The next page's boot begins with the regime that this script was chosen for; it returns nothing.
+		do = "remember({config}) || " + do
 		p.from("{ remember }", "./regimes")
 	}
+	p.call = "tag({config}, { {boot} }, (b) => " + do + ");\n"
 	p.from("config", "./compiled")
 	p.enforcing(n)
 	p.knowing(n, nil)
@@ -81,7 +87,13 @@ func wholeProgram(n *site.Notice) program {
 func bootProgram(n *site.Notice, others []site.Variant) program {
 	p := program{call: "inline({config}, { {boot} });\n", inline: true}
 	p.from("config", "./compiled")
-	p.from("{ inline }", "./start")
+	if n.HandsOver() {
+		p.call = "arriving({config}, { {boot} }, $domains);\n"
+		p.from("{ arriving }", "./arrive")
+		p.from("$domains", "./domains")
+	} else {
+		p.from("{ inline }", "./start")
+	}
 	p.enforcing(n)
 	p.knowing(n, others)
 	p.use(&p.boot, "load", "./load")
@@ -142,8 +154,16 @@ func markProgram(n *site.Notice) program {
 	return p
 }
 
-// staying adds what a page shows of refused services.
+// staying adds what a page shows of refused services, and what takes a choice along to
+// other domains of the site.
 func (p *program) staying(n *site.Notice) {
+	if n.HandsOver() {
+		p.from("{ depart }", "./depart")
+		if !slices.Contains(p.imports, importDomains) {
+			p.from("$domains", "./domains")
+		}
+		p.call = strings.Replace(p.call, "(b) => ", "(b) => depart(b, $domains) || ", 1)
+	}
 	if embeds(n) {
 		p.from("{ embeds }", "./gate/embeds")
 		p.from("$placeholders", "./placeholders")
@@ -151,6 +171,9 @@ func (p *program) staying(n *site.Notice) {
 		p.call = strings.Replace(p.call, "(b) => ", "(b) => embeds(b, $placeholders) || ", 1)
 	}
 }
+
+// importDomains is what a program has that knows the site's domains.
+const importDomains = "import $domains from \"./domains\";\n"
 
 // marking adds what releases marked elements where they are the site's only way;
 // elsewhere few pages have some, and those load it.
@@ -199,6 +222,13 @@ func everyProgram() []program {
 		list = append(list, wholeProgram(&n), coreProgram(&n), askProgram(&n), moreProgram(&n), previewProgram(&n))
 	}
 	return list
+}
+
+// handoverPrograms are those of a site that hands choices over. They come after every
+// other: what few sites have costs no other site a longer name.
+func handoverPrograms() []program {
+	n := &site.Notice{Regime: "opt-in", Languages: []string{"en"}, Domains: []string{"shop.example", "shop.test"}}
+	return []program{wholeProgram(n), bootProgram(n, nil), coreProgram(n)}
 }
 
 // knowing adds what a script has to know before it judges: the regime of the last
@@ -346,7 +376,7 @@ func names() map[string]any { return maps.Clone(shortNames()) }
 // shortNames gives the shortest names to what every page has: the boot first.
 var shortNames = sync.OnceValue(func() map[string]any {
 	all := everyProgram()
-	return keepNames(keepNames(map[string]any{}, all[:2]), all)
+	return keepNames(keepNames(keepNames(map[string]any{}, all[:2]), all), handoverPrograms())
 })
 
 // keepNames compiles the programs for the names that the compiler gives, on top of known ones.
@@ -354,7 +384,7 @@ func keepNames(known map[string]any, programs []program) map[string]any {
 	n := site.DefaultNotice("site", "name")
 	n.Services = []site.Service{{Key: "a", Category: "analytics", Embed: true}}
 	var entry strings.Builder
-	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)), "placeholders.ts": module(placeholdersOf(n, n.Languages)),
+	generated := map[string]string{"compiled.ts": module(config{}), "label.ts": module(""), "style.ts": module(""), "theme.ts": module(themeOf(n, n.Languages)), "domains.ts": module([]string{}), "placeholders.ts": module(placeholdersOf(n, n.Languages)),
 		"question.ts": module(questionOf(n, n.Languages)), "details.ts": module(detailsOf(n, n.Languages))}
 	for i, p := range programs {
 		name := fmt.Sprintf("program%d.ts", i)

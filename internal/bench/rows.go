@@ -38,6 +38,7 @@ var rows = []struct {
 	{[]string{"memory"}, (*bench).measureMemory},
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
+	{[]string{"erasure"}, (*bench).measureErasure},
 	{[]string{"start"}, (*bench).measureStart},
 	{[]string{"banner"}, (*bench).measureBanner},
 }
@@ -58,6 +59,8 @@ const (
 	limitMemory  = 120e6
 	limitVerify  = time.Millisecond
 	limitFsck    = 200_000
+	limitErased  = 2000
+	limitBeside  = 0.70 // of the write load, while records are erased
 	limitStart   = 150 * time.Millisecond
 	limitBinary  = 30e6
 	peerMeasured = "measured here, same run"

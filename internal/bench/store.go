@@ -224,31 +224,37 @@ func (s *stores) fullOf(ctx context.Context, e db.Engine) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd, err := role("fill")
-	if err != nil {
+	if err := s.fill(ctx, st, e, s.records); err != nil {
 		return nil, err
-	}
-	spec, err := json.Marshal(fillSpec{*st, s.records})
-	if err != nil {
-		return nil, err
-	}
-	s.log("filling a register on %s with %d records", e, s.records)
-	begin := time.Now()
-	if _, err := output(ctx, cmd, spec, 15*time.Minute); err != nil {
-		return nil, fmt.Errorf("fill: %w", err)
-	}
-	s.log("filled in %s", time.Since(begin).Round(time.Second))
-	if st.URL != "" {
-		// What autovacuum and the checkpointer would do some minutes later.
-		if err := execute(ctx, st.URL, "vacuum analyze", "checkpoint"); err != nil {
-			return nil, err
-		}
 	}
 	if s.full == nil {
 		s.full = map[db.Engine]*store{}
 	}
 	s.full[e] = st
 	return st, nil
+}
+
+// fill puts records into a store's register.
+func (s *stores) fill(ctx context.Context, st *store, e db.Engine, records int) error {
+	cmd, err := role("fill")
+	if err != nil {
+		return err
+	}
+	spec, err := json.Marshal(fillSpec{*st, records})
+	if err != nil {
+		return err
+	}
+	s.log("filling a register on %s with %d records", e, records)
+	begin := time.Now()
+	if _, err := output(ctx, cmd, spec, 15*time.Minute); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	s.log("filled in %s", time.Since(begin).Round(time.Second))
+	if st.URL == "" {
+		return nil
+	}
+	// What autovacuum and the checkpointer would do some minutes later.
+	return execute(ctx, st.URL, "vacuum analyze", "checkpoint")
 }
 
 // size is how many records the store's register has.

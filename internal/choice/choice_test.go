@@ -112,6 +112,9 @@ func TestHostVectors(t *testing.T) {
 		if got := CookieDomain(c.Domains, c.Host); got != c.CookieDomain {
 			t.Errorf("%s: cookie domain %q, want %q", c.Name, got, c.CookieDomain)
 		}
+		if got := Covering(c.Domains, c.Host); (got != "") != c.Owned || c.CookieDomain != "" && got != c.CookieDomain {
+			t.Errorf("%s: covered by %q", c.Name, got)
+		}
 	}
 	if len(v.Cases) < 10 {
 		t.Errorf("%d vectors", len(v.Cases))
@@ -212,7 +215,7 @@ func TestPresets(t *testing.T) {
 func goodManifest() Manifest {
 	return Manifest{Schema: 1, Site: "shop", Version: strings.Repeat("0", 64), Scope: "5f2c1d7e9a0b4c3d", ChoiceDays: 180, Regime: "opt-in", Enforce: true, Undeclared: "block",
 		Origin: "https://consent.example", Domains: []string{"shop.example"}, Categories: []string{"necessary", "analytics"},
-		Services: []Service{{"count", "analytics", []string{"*.count.example:8443"}, false}}, Boot: "void 0"}
+		Services: []Service{{Key: "count", Category: "analytics", Hosts: []string{"*.count.example:8443"}}}, Boot: "void 0"}
 }
 
 func TestReadManifestRefuses(t *testing.T) {

@@ -9,14 +9,20 @@ import (
 // (lower case, no port), or "" for a cookie of that host alone: the longest of
 // the site's domains that covers it. Twin of client/src/hosts.ts.
 func CookieDomain(domains []string, host string) string {
+	if best := Covering(domains, host); !isBare(best) {
+		return best
+	}
+	return ""
+}
+
+// Covering is the longest of the site's domains that covers host (lower case, no
+// port), or "": hosts under the same one share their cookie.
+func Covering(domains []string, host string) string {
 	best := ""
 	for _, d := range domains {
 		if len(d) > len(best) && Within(host, d) {
 			best = d
 		}
-	}
-	if isBare(best) {
-		return ""
 	}
 	return best
 }

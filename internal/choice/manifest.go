@@ -41,6 +41,8 @@ type Service struct {
 	// Open lets its hosts be reached before a choice and after a refusal: Google's in
 	// the advanced form of Consent Mode.
 	Open bool `json:"open,omitempty"`
+	// Embed lets a visitor show its content once, without a consent: see Once.
+	Embed bool `json:"embed,omitempty"`
 }
 
 // MaxManifest is the size of a manifest in bytes that is still read.

@@ -1,6 +1,7 @@
 package choice
 
 import (
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,33 @@ func (m *Manifest) Policy(s *Selection, page string) string {
 		return ""
 	}
 	return "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + strings.Join(sources, " ")
+}
+
+// OwnHosts are the sources of a policy that stand for the site's own domains: every
+// port, and every subdomain where there can be some.
+func OwnHosts(domains []string) []string {
+	hosts := []string{}
+	for _, d := range domains {
+		hosts = append(hosts, d+":*")
+		if !isBare(d) || d == "localhost" {
+			hosts = append(hosts, "*."+d+":*")
+		}
+	}
+	return hosts
+}
+
+// Once is the manifest for one view of a page that shows a service which was refused:
+// its hosts alone are let through, as client/src/gate/once.ts does. nil where there is
+// no such service that shows content and can be refused.
+func (m *Manifest) Once(key string) *Manifest {
+	i := slices.IndexFunc(m.Services, func(s Service) bool { return s.Key == key && s.Embed && s.Category != necessary })
+	if i < 0 {
+		return nil
+	}
+	c := *m
+	c.Services = slices.Clone(m.Services)
+	c.Services[i].Open = true
+	return &c
 }
 
 // Sources are the host sources of Policy: nil when nothing is limited.
@@ -33,11 +61,8 @@ func (m *Manifest) Sources(s *Selection, page string) []string {
 	if s == nil {
 		return list
 	}
-	for _, domain := range m.Domains {
-		add(domain + ":*")
-		if !isBare(domain) || domain == "localhost" {
-			add("*." + domain + ":*")
-		}
+	for _, host := range OwnHosts(m.Domains) {
+		add(host)
 	}
 	for _, service := range m.Services {
 		if service.Open || m.granted(*s, service) {

@@ -34,6 +34,12 @@ type Options struct {
 	// Existing refuses to make a database: a command that looks for what is there
 	// must not answer from an empty one because of a mistyped directory.
 	Existing bool
+
+	// Schema, when it is not 0, is the number of the migration to stop at, for what
+	// was written by an older binary. With ReadOnly, AnyOlder takes an older schema
+	// as it is: a backup is wanted most before an upgrade.
+	Schema   int
+	AnyOlder bool
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -82,13 +88,18 @@ func (d *DB) Writer() *sql.DB { return d.write }
 // Write runs fn in one write transaction and commits it. When Write returns nil
 // the change is on disk. Errors are explained (see Explain) unless fn returned a
 // fault of its own. On SQLite transactions queue for the one writer.
-func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) (err error) {
+func (d *DB) Write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	if err := d.FailedWith(); err != nil {
 		return err
 	}
 	tx, err := d.write.BeginTx(ctx, nil)
-	if err != nil {
-		return d.Explain(err)
+	return d.finish(tx, err, fn)
+}
+
+// finish runs fn in a transaction that was begun, or was not.
+func (d *DB) finish(tx *sql.Tx, begun error, fn func(tx *sql.Tx) error) (err error) {
+	if begun != nil {
+		return d.Explain(begun)
 	}
 	defer func() {
 		if p := recover(); p != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -101,12 +102,18 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 		return err
 	}
 	newest := list[len(list)-1].number
+	if o.Schema > 0 && o.Schema < newest {
+		list = slices.DeleteFunc(list, func(m migration) bool { return m.number > o.Schema })
+	}
 	at, err := d.schemaAt(ctx)
 	if err != nil {
 		return err
 	}
 	if at >= newest {
 		return d.compatible(ctx, at, newest)
+	}
+	if at > 0 && o.ReadOnly && o.AnyOlder {
+		return nil
 	}
 	if at == 0 && (o.Existing || o.ReadOnly) {
 		return fault.New(fault.Invalid, "There is no Assent database there yet. Check --data or --database; assent serve and assent migrate make one.")

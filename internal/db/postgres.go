@@ -16,6 +16,24 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
+// Connection is a pool to a PostgreSQL database whose schema is not looked at.
+type Connection struct {
+	*sql.DB
+	db *DB
+}
+
+// Connect opens a PostgreSQL database as it is, for what is done to its schema.
+func Connect(ctx context.Context, address string) (*Connection, error) {
+	d, err := openPostgres(ctx, Options{URL: address})
+	if err != nil {
+		return nil, err
+	}
+	return &Connection{d.write, d}, nil
+}
+
+// Explain is DB.Explain.
+func (c *Connection) Explain(err error) error { return c.db.Explain(err) }
+
 // How long a database may be silent before a connection to it counts as lost: a
 // primary that lost its power sends no goodbye, and its successor waits.
 const (

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"time"
 
 	"assent/internal/fault"
@@ -48,6 +49,39 @@ func (d *DB) Purge(ctx context.Context, tables ...string) error {
 func Busy(err error) bool {
 	lite, ok := errors.AsType[*sqlite.Error](err)
 	return ok && (lite.Code()&0xff == sqlite3.SQLITE_BUSY || lite.Code()&0xff == sqlite3.SQLITE_LOCKED)
+}
+
+// writeWait is how long WriteBetween waits for its turn.
+const writeWait = time.Minute
+
+// WriteBetween is Write for work in small steps beside another process that
+// writes all the time. On SQLite it asks for the lock every fraction of a
+// millisecond, because that process leaves it for no longer; SQLite's own waiting
+// asks ten times a second, and hardly ever gets it.
+func (d *DB) WriteBetween(ctx context.Context, fn func(tx *sql.Tx) error) error {
+	if d.Engine == Postgres {
+		return d.Write(ctx, fn)
+	}
+	if err := d.FailedWith(); err != nil {
+		return err
+	}
+	conn, err := d.write.Conn(ctx) // the one that there is
+	if err != nil {
+		return d.Explain(err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, "pragma busy_timeout = 0"); err != nil {
+		return d.Explain(err)
+	}
+	defer conn.ExecContext(context.WithoutCancel(ctx), "pragma busy_timeout = "+busyTimeout)
+	var tx *sql.Tx
+	for until := time.Now().Add(writeWait); ; {
+		if tx, err = conn.BeginTx(ctx, nil); err == nil || !Busy(err) || time.Now().After(until) {
+			break
+		}
+		time.Sleep(time.Duration(100+rand.IntN(300)) * time.Microsecond)
+	}
+	return d.finish(tx, err, fn)
 }
 
 // purgePages is how many pages are read at a time: 16 MB.

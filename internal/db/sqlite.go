@@ -20,6 +20,9 @@ import (
 // FileName is the database file inside the data directory.
 const FileName = "assent.db"
 
+// busyTimeout is how long SQLite waits for another process's lock, in milliseconds.
+const busyTimeout = "5000"
+
 // oldestSQLite is the first release without the WAL-reset bug that could
 // corrupt a database under concurrent checkpoints (sqlite.org/wal.html).
 const oldestSQLite = 3051003
@@ -151,10 +154,10 @@ var synchronous = "FULL"
 func dsn(path, lock string, readOnly bool) string {
 	q := url.Values{}
 	q.Set("_txlock", lock)
-	pragmas := []string{"page_size(8192)", "busy_timeout(5000)", "wal_autocheckpoint(2000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)",
+	pragmas := []string{"page_size(8192)", "busy_timeout(" + busyTimeout + ")", "wal_autocheckpoint(2000)", "journal_mode(WAL)", "synchronous(" + synchronous + ")", "foreign_keys(1)",
 		"secure_delete(1)", "cache_size(-8000)", "temp_store(MEMORY)"}
 	if readOnly {
-		pragmas = []string{"busy_timeout(5000)", "query_only(1)", "cache_size(-4000)", "temp_store(MEMORY)"}
+		pragmas = []string{"busy_timeout(" + busyTimeout + ")", "query_only(1)", "cache_size(-4000)", "temp_store(MEMORY)"}
 	}
 	for _, p := range pragmas {
 		q.Add("_pragma", p)

@@ -87,7 +87,7 @@ func manifestFor(n *site.Notice, version, publicURL, boot string) *choice.Manife
 	}
 	for _, s := range n.Services {
 		m.Services = append(m.Services, choice.Service{Key: s.Key, Category: s.Category, Hosts: append([]string{}, s.Hosts...),
-			Open: n.Advanced() && s.Signal == "google"})
+			Open: n.Advanced() && s.Signal == "google", Embed: s.Embed})
 	}
 	return m
 }

@@ -1,6 +1,7 @@
 package public
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 	"strings"
@@ -11,7 +12,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// checkpoint serves the newest signed state of a site's log (C2SP tlog-tiles).
+// checkpoint serves the newest signed state of a site's log (C2SP tlog-tiles),
+// with the cosignatures that it has: receipts rely on the newest one, so a
+// monitor has to see it even while the witnesses are away.
 func (p *public) checkpoint(w http.ResponseWriter, r *http.Request) (int, error) {
 	live, err := p.logOf(w, r)
 	if err != nil {
@@ -21,9 +24,51 @@ func (p *public) checkpoint(w http.ResponseWriter, r *http.Request) (int, error)
 	if err != nil {
 		return 0, err
 	}
+	data := state.Checkpoint
+	cosigned, found, err := p.Register.Cosigned(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	if found && cosigned.Size == state.Size && bytes.HasPrefix(cosigned.Checkpoint, data) {
+		data = cosigned.Checkpoint
+	}
+	return sendText(w, r, data)
+}
+
+// cosigned serves the newest checkpoint that witnesses cosigned.
+func (p *public) cosigned(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	c, found, err := p.Register.Cosigned(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	if !found {
+		return 0, fault.New(fault.NotFound, "No witness has cosigned a checkpoint of this log yet.")
+	}
+	return sendText(w, r, c.Checkpoint)
+}
+
+// logKey serves the verifier key of a site's log. Whoever takes it from here
+// trusts this server: it is to be compared with what others saw.
+func (p *public) logKey(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	state, err := p.Register.State(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	return sendText(w, r, []byte(state.Key+"\n"))
+}
+
+func sendText(w http.ResponseWriter, r *http.Request, data []byte) (int, error) {
 	w.Header()["Content-Type"] = typeText
 	w.Header()["Cache-Control"] = []string{"no-cache"}
-	return send(w, r, state.Checkpoint)
+	return send(w, r, data)
 }
 
 // tile serves hash tiles and entry bundles. What a tile holds never changes,

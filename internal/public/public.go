@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"assent/internal/fault"
+	"assent/internal/handover"
 	"assent/internal/regime"
 	"assent/internal/register"
 	"assent/internal/site"
@@ -29,10 +30,13 @@ type Deps struct {
 	Cache     *site.Cache
 	Register  *register.Register
 	Countries *regime.Countries
-	Stats     *stats.Store                // nil: nothing is counted
-	Ready     func(context.Context) error // whether the database answers
-	PublicURL func() string               // scheme and host, no closing slash
-	Scrub     func() register.ScrubStatus // for /metrics; nil: not shown
+	Stats     *stats.Store   // nil: nothing is counted
+	Handovers *handover.Desk // nil: no choice is handed over
+
+	VerifyPage func() (page []byte, policy string) // checks a receipt in the browser; nil: none
+	Ready      func(context.Context) error         // whether the database answers
+	PublicURL  func() string                       // scheme and host, no closing slash
+	Scrub      func() register.ScrubStatus         // for /metrics; nil: not shown
 
 	// TrustProxies are the networks whose X-Forwarded-For is believed.
 	TrustProxies []netip.Prefix
@@ -57,12 +61,13 @@ const eventShare = 5
 
 type public struct {
 	Deps
-	byNetwork       *web.Limiter[netip.Prefix] // decisions
-	eventsByNetwork *web.Limiter[netip.Prefix] // batches of events, which must not use up the decisions' share
-	bySite          *web.Limiter[int64]        // decisions
-	meters          *meters
-	buffers         sync.Pool    // *[]byte, for bodies and answers
-	waiting         atomic.Int64 // decisions that wait for the register
+	byNetwork          *web.Limiter[netip.Prefix] // decisions
+	eventsByNetwork    *web.Limiter[netip.Prefix] // batches of events, which must not use up the decisions' share
+	handoversByNetwork *web.Limiter[netip.Prefix] // two for each hand-over
+	bySite             *web.Limiter[int64]        // decisions
+	meters             *meters
+	buffers            sync.Pool    // *[]byte, for bodies and answers
+	waiting            atomic.Int64 // decisions that wait for the register
 
 	mu        sync.RWMutex
 	scripts   map[string]*script   // by site key, and site key/variant~part
@@ -81,14 +86,15 @@ func New(d Deps) http.Handler {
 		d.Now = time.Now
 	}
 	p := &public{
-		Deps:            d,
-		byNetwork:       web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
-		eventsByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
-		bySite:          web.NewLimiter[int64](d.SiteRatePerMinute, maxNetworks, d.Now),
-		scripts:         map[string]*script{},
-		manifests:       map[string]*manifest{},
-		varyCountry:     []string{"Accept-Encoding, " + d.CountryHeader},
-		buffers:         sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
+		Deps:               d,
+		byNetwork:          web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
+		eventsByNetwork:    web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
+		handoversByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
+		bySite:             web.NewLimiter[int64](d.SiteRatePerMinute, maxNetworks, d.Now),
+		scripts:            map[string]*script{},
+		manifests:          map[string]*manifest{},
+		varyCountry:        []string{"Accept-Encoding, " + d.CountryHeader},
+		buffers:            sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}
 	p.meters = newMeters(func() float64 { return float64(p.waiting.Load()) })
 	if d.Scrub != nil {
@@ -102,9 +108,15 @@ func New(d Deps) http.Handler {
 		{"OPTIONS /v1/consents", preflight, problem},
 		{"POST /v1/events", p.events, problem},
 		{"OPTIONS /v1/events", preflight, problem},
+		{"POST /v1/handovers", p.handOver, problem},
+		{"POST /v1/handovers/redeem", p.takeOver, problem},
 		{"GET /v1/receipts/{record_id}", p.receipt, problem},
 		{"GET /r/{record_id}", p.receiptPage, errorPage},
+		{"GET /verify", p.verifyPage, problem},
+		{"GET /log/{site}", p.logPage, errorPage},
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
+		{"GET /log/{site}/cosigned", p.cosigned, problem},
+		{"GET /log/{site}/key", p.logKey, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
 		{"GET /readyz", p.ready, web.Problem},

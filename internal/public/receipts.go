@@ -85,6 +85,8 @@ type page struct {
 	Result   *receipt.Result
 	Download string
 	File     string
+	Log      *logState // of /log/{site}
+	Path     string    // site key, for addresses
 }
 
 // group is a category with its services.
@@ -238,7 +240,7 @@ func errorPage(w http.ResponseWriter, r *http.Request, err error) {
 	status := web.Status(err)
 	web.Log(r, status, err)
 	var b bytes.Buffer
-	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This record cannot be shown", Failure: visitorSentence(err)}) != nil {
+	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This cannot be shown", Failure: visitorSentence(err)}) != nil {
 		web.Problem(w, r, err)
 		return
 	}

@@ -171,3 +171,22 @@ func written() int64 {
 	fmt.Sscanf(string(text), "rchar: %d\nwchar: %d", &read, &wrote)
 	return wrote
 }
+
+// BenchmarkErase erases whole acts, one record each iteration.
+func BenchmarkErase(b *testing.B) {
+	engines(b, func(b *testing.B, o db.Options) {
+		r := open(b, dbtest.Open(b, o))
+		grow(b, r, b.N+1)
+		b.ResetTimer()
+		for from := 0; from < b.N; from += eraseChunk {
+			indexes := make([]int64, min(eraseChunk, b.N-from))
+			for i := range indexes {
+				indexes[i] = int64(from + i)
+			}
+			if _, err := r.act(b.Context(), &act{ctx: b.Context(), siteID: 1, reason: Test, indexes: indexes, answer: make(chan acted, 1)}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	})
+}

@@ -27,15 +27,17 @@ type act struct {
 }
 
 type acted struct {
-	count int64 // records that were there and are gone
-	index int64 // of the erasure leaf, when there were any
-	took  time.Duration
+	count int64         // records that were there and are gone
+	index int64         // of the erasure leaf, when there were any
+	took  time.Duration // of the transaction, without the wait for its turn
 	err   error
 }
 
+// eraseTime is batchTime for an act, which may remove thousands of records.
+const eraseTime = 20 * time.Second
+
 // erase does an act and answers, whatever happens.
 func (w *writer) erase(a *act) {
-	begin := time.Now()
 	done, err := w.attemptErase(a)
 	for try := 1; err != nil && try < 4 && w.again(err); try++ {
 		done, err = w.attemptErase(a)
@@ -43,18 +45,21 @@ func (w *writer) erase(a *act) {
 	if errors.Is(err, errGone) {
 		done, err = acted{}, nil
 	}
-	done.took, done.err = time.Since(begin), err
+	done.err = err
 	a.answer <- done
 }
 
 func (w *writer) attemptErase(a *act) (done acted, err error) {
-	err = w.guarded(func(ctx context.Context) error {
+	begin := time.Now()
+	err = w.guarded(eraseTime, func(ctx context.Context) error {
 		b := &batch{writer: w, ctx: ctx}
-		return w.db.Write(ctx, func(tx *sql.Tx) error {
+		return w.db.WriteBetween(ctx, func(tx *sql.Tx) error {
+			begin = time.Now()
 			done, err = b.erase(tx, a)
 			return err
 		})
 	})
+	done.took = time.Since(begin)
 	return done, err
 }
 

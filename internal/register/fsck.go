@@ -103,8 +103,10 @@ func (r *Register) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error)
 			return report, r.db.Explain(err)
 		}
 	}
+	checks := make([]*check, 0, len(sites))
 	for _, id := range sites {
 		c := &check{r: r, report: report, limit: o.Limit, site: id}
+		checks = append(checks, c)
 		if err := c.log(ctx); err != nil {
 			return report, r.db.Explain(err)
 		}
@@ -112,6 +114,10 @@ func (r *Register) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error)
 			report.Versions[version.(string)] = id
 			return true
 		})
+		c.roots, c.times, c.places, c.rest = nil, nil, nil, nil
+	}
+	if o.SiteID == 0 {
+		return report, r.ids(ctx, report, o.Limit, checks)
 	}
 	return report, nil
 }
@@ -134,6 +140,8 @@ type check struct {
 	quick  bool         // the full chunks are checked elsewhere (see Scrub)
 	places []placeTotal // by stretch: sum of placeSum over its records that are in full runs
 	times  [][2]int64   // by full chunk: earliest and latest
+	ids    idTotal      // of all records
+	read   []seen       // quick: records of the last chunk
 
 	versions sync.Map // notice versions that records name
 
@@ -206,6 +214,12 @@ func (c *check) log(ctx context.Context) error {
 		return err
 	}
 	if err := c.strays(ctx, snapshot); err != nil {
+		return err
+	}
+	if err := c.continues(ctx, snapshot); err != nil {
+		return err
+	}
+	if err := c.cosigned(ctx, snapshot); err != nil {
 		return err
 	}
 	if !c.quick {
@@ -314,6 +328,9 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		return err
 	}
 	times := [2]int64{math.MaxInt64, math.MinInt64}
+	if c.quick {
+		c.read = c.read[:0]
+	}
 	leaves := make([]tlog.Hash, width)
 	next := 0
 	var gaps []int
@@ -323,6 +340,9 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 		}
 		c.records.Add(1)
 		c.columns(r)
+		if c.ids.Add(idSum(placeOf(c.site, r.index), r.record)); c.quick {
+			c.note(r)
+		}
 		times[0], times[1] = min(times[0], r.millis), max(times[1], r.millis)
 		if r.index < c.size>>runBits<<runBits && len(r.consent) >= prefixSize {
 			c.places[r.index>>stretchBits].Add(placeSum(r.index, r.consent[:prefixSize]))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/binary"
+	"errors"
+	"strings"
 	"sync/atomic"
 
 	"assent/internal/db"
@@ -198,7 +200,7 @@ func (c *check) tailStrays(ctx context.Context, q queryer) error {
 // records. A wrong one makes a search by time miss records.
 func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
 	query, args := "select run, earliest, latest from span where site_id = $1 and run >= $2", []any{c.site, first}
-	if end < c.size>>runBits { // those beyond are in no full run, and wrong
+	if c.quick { // else those beyond are wrong; here the log may have grown
 		query, args = query+" and run < $3", append(args, end)
 	}
 	rows, err := q.QueryContext(ctx, query+" order by run", args...)
@@ -243,4 +245,31 @@ func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
 		wrong(next)
 	}
 	return rows.Err()
+}
+
+// cosigned holds the checkpoint that witnesses cosigned against the log's tiles.
+func (c *check) cosigned(ctx context.Context, q queryer) error {
+	vkey, err := c.r.vkey(c.origin)
+	if err != nil {
+		return err
+	}
+	var size int64
+	var checkpoint, witnesses string
+	err = q.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", c.site).Scan(&size, &checkpoint, &witnesses)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	head, _, err := receipt.OpenCosigned([]byte(checkpoint), vkey, strings.Split(witnesses, "\n"))
+	if err != nil || head.Size != size {
+		c.foundInLog("the checkpoint that witnesses cosigned was changed.")
+		return nil
+	}
+	tiles := tileReader{size: size, read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
+	if root, err := tlog.TreeHash(size, &tiles); err != nil || root != head.Root || size > c.size {
+		c.foundInLog("its records are not those of the checkpoint of %d records that witnesses cosigned.", size)
+	}
+	return nil
 }

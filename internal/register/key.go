@@ -35,15 +35,26 @@ const keySetting = "register.signing_key"
 // A key that is missing while logs exist is an error, never replaced: a new
 // one would make every receipt name a key that nobody trusts.
 func LoadKey(ctx context.Context, d *db.DB, dataDir string) (ed25519.PrivateKey, error) {
+	return LoadKeyNamed(ctx, d, dataDir, KeyFile, func(ctx context.Context, where string) error { return noLogs(ctx, d, where) })
+}
+
+// LoadKeyNamed is LoadKey for another key of the installation: name is its file,
+// used refuses to make a new one where the old one was used already, and says
+// where it is missing.
+func LoadKeyNamed(ctx context.Context, d *db.DB, dataDir, name string, used func(ctx context.Context, where string) error) (ed25519.PrivateKey, error) {
 	if dataDir == "" {
-		return keyFromDatabase(ctx, d)
+		setting := keySetting
+		if name != KeyFile {
+			setting = "key." + name
+		}
+		return keyFromDatabase(ctx, d, setting, used)
 	}
-	path := filepath.Join(dataDir, KeyFile)
+	path := filepath.Join(dataDir, name)
 	key, err := readKey(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return key, err
 	}
-	if err := noLogs(ctx, d, path); err != nil {
+	if err := used(ctx, path); err != nil {
 		return nil, err
 	}
 	if err := createKey(path); err != nil {
@@ -92,7 +103,7 @@ func createKey(path string) error {
 	if err != nil {
 		return err
 	}
-	draft, err := os.CreateTemp(filepath.Dir(path), KeyFile+".*") // mode 0600
+	draft, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
 	if err != nil {
 		return err
 	}
@@ -113,26 +124,26 @@ func createKey(path string) error {
 	return dir.Sync()
 }
 
-func keyFromDatabase(ctx context.Context, d *db.DB) (ed25519.PrivateKey, error) {
-	text, err := d.Setting(ctx, keySetting)
+func keyFromDatabase(ctx context.Context, d *db.DB, setting string, used func(ctx context.Context, where string) error) (ed25519.PrivateKey, error) {
+	text, err := d.Setting(ctx, setting)
 	if err != nil {
 		return nil, err
 	}
 	if text == "" {
-		if err := noLogs(ctx, d, "the setting "+keySetting); err != nil {
+		if err := used(ctx, "the setting "+setting); err != nil {
 			return nil, err
 		}
 		draft, err := encodeKey()
 		if err != nil {
 			return nil, err
 		}
-		if text, err = d.FirstSetting(ctx, keySetting, string(draft)); err != nil {
+		if text, err = d.FirstSetting(ctx, setting, string(draft)); err != nil {
 			return nil, err
 		}
 	}
 	key, err := decodeKey([]byte(text))
 	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, err, "The setting %s in the database is not an Ed25519 signing key. Put it back from your backup.", keySetting)
+		return nil, fault.Wrap(fault.Unavailable, err, "The setting %s in the database is not an Ed25519 signing key. Put it back from your backup.", setting)
 	}
 	return key, nil
 }

@@ -539,18 +539,10 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 	}
 	query, args := storing(grown, b.fresh)
 	list.Queue(query, args...)
-	for _, g := range grown {
-		from, to := g.runs()
-		from, to = placeOf(g.log.siteID, from), placeOf(g.log.siteID, to)
-		if from == to {
-			continue
-		}
-		list.Queue(enterRun, from, to)
-		for ; from < to; from += 1 << runBits {
-			list.Queue(enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits)
-		}
+	full := b.enterRuns(grown)
+	if full == nil {
+		list.Queue("commit")
 	}
-	list.Queue("commit")
 	answers := w.conn.SendBatch(b.ctx, list)
 	rows, err := answers.Query()
 	if err != nil {
@@ -567,9 +559,37 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 		w.wary = true
 		return errMoved
 	}
+	if full != nil {
+		if err := w.db.Explain(w.conn.SendBatch(b.ctx, full).Close()); err != nil {
+			return err
+		}
+	}
 	b.keep(grown)
 	b.answer()
 	return nil
+}
+
+// enterRuns enters the runs that the grown logs filled, and commits; nil where
+// there is none. It is sent only when the records are known to be stored: a run
+// is entered once, and whole.
+func (b *batch) enterRuns(list []grown) *pgx.Batch {
+	full := new(pgx.Batch)
+	for _, g := range list {
+		from, to := g.runs()
+		if from == to {
+			continue
+		}
+		from, to = placeOf(g.log.siteID, from), placeOf(g.log.siteID, to)
+		full.Queue(enterRun, from, to)
+		for ; from < to; from += 1 << runBits {
+			full.Queue(enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits)
+		}
+	}
+	if full.Len() == 0 {
+		return nil
+	}
+	full.Queue("commit")
+	return full
 }
 
 // gone answers a caller who has left before anything was written.

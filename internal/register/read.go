@@ -254,8 +254,9 @@ func (r *Register) tile(ctx context.Context, siteID, level, n int64) (data []byt
 	return nil, err
 }
 
-// Receipt returns the receipt of a record as JSON, against the newest
-// checkpoint, or fault.NotFound, or fault.Gone. See the package receipt for its form.
+// Receipt returns the receipt of a record as JSON, or fault.NotFound, or fault.Gone: against the
+// newest checkpoint that witnesses cosigned, if the record is in it, else
+// against the newest one. See the package receipt for its form.
 func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, error) {
 	var place int64
 	var out receipt.Receipt
@@ -276,8 +277,16 @@ func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, err
 		return nil, err
 	}
 	out.Key, out.Checkpoint = state.Key, state.Checkpoint
-	tiles := tileReader{size: state.Size, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
-	out.Proof, err = tlog.ProveRecord(state.Size, out.Index, &tiles)
+	size := state.Size
+	cosigned, found, err := r.Cosigned(ctx, siteID)
+	if err != nil {
+		return nil, err
+	}
+	if found && cosigned.Size > out.Index && cosigned.Size <= size {
+		size, out.Checkpoint, out.Witnesses = cosigned.Size, cosigned.Checkpoint, cosigned.Witnesses
+	}
+	tiles := tileReader{size: size, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	out.Proof, err = tlog.ProveRecord(size, out.Index, &tiles)
 	if err != nil {
 		return nil, r.unproved(err)
 	}

@@ -189,6 +189,9 @@ func (s *Scrub) log(ctx context.Context, site int64) error {
 	if err := rest.log(ctx); err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
+	if err := rest.lookUp(ctx); err != nil {
+		return err
+	}
 	s.count(rest.records.Load())
 	s.found(rest.report)
 	return nil
@@ -207,6 +210,9 @@ func (s *Scrub) stretch(ctx context.Context, c *check, n int64) error {
 			return err
 		}
 		if err := c.chunk(ctx, s.r.db.Read(), chunk); err != nil {
+			return err
+		}
+		if err := c.lookUp(ctx); err != nil {
 			return err
 		}
 		s.count(tileWidth)

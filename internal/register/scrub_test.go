@@ -124,9 +124,9 @@ func TestScrubBesideAWriter(t *testing.T) {
 			if err := s.Pass(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-		}
-		if status := s.Status(); len(status.Findings) != 0 {
-			t.Errorf("%+v", status.Findings)
+			if status := s.Status(); len(status.Findings) != 0 {
+				t.Fatalf("%+v", status.Findings)
+			}
 		}
 	})
 }

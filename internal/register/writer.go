@@ -203,9 +203,9 @@ func (w *writer) write(calls []*call) {
 	}
 }
 
-// guarded runs one transaction. When it fails nothing is stored and the edges
+// guarded runs one transaction, on PostgreSQL within a time. When it fails nothing is stored and the edges
 // in memory, which may have run ahead, are dropped.
-func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
+func (w *writer) guarded(within time.Duration, do func(ctx context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
@@ -218,7 +218,7 @@ func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 	ctx := context.Background()
 	if w.db.Engine == db.Postgres {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		ctx, cancel = context.WithTimeout(ctx, within)
 		defer cancel()
 	}
 	if err := w.sql.prepare(ctx); err != nil {
@@ -230,7 +230,7 @@ func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 // attempt stores a batch in one transaction.
 func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
 	var b *batch
-	err = w.guarded(func(ctx context.Context) error {
+	err = w.guarded(batchTime, func(ctx context.Context) error {
 		b = w.newBatch(ctx, calls)
 		if w.wary || !b.remembers() {
 			return w.db.Write(ctx, b.run)

@@ -3,6 +3,7 @@ package site
 import (
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"assent/internal/fault"
@@ -89,6 +90,29 @@ func ownsHost(domains []string, host string) bool {
 		}
 	}
 	return false
+}
+
+// HandsOver tells whether a visitor's choice goes along from one of the site's domains
+// to another: unless the notice keeps them apart, where they are under different
+// registrable domains (Public Suffix List), and so can share no cookie.
+func (n *Notice) HandsOver() bool {
+	if n.Apart || len(n.Domains) < 2 {
+		return false
+	}
+	first := registrable(n.Domains[0])
+	return slices.ContainsFunc(n.Domains, func(d string) bool { return registrable(d) != first })
+}
+
+// registrable is the domain that somebody has registered, or what has none: an
+// address or a single name.
+func registrable(domain string) string {
+	if isAddr(domain) {
+		return domain
+	}
+	if own, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
+		return own
+	}
+	return domain
 }
 
 func isAddr(host string) bool {

@@ -33,6 +33,9 @@ type Notice struct {
 	Exempt []string `json:"exempt,omitempty"`
 	// DNT says what Do Not Track (W3C, retired 2019) does: "ignore" (so does "") or "refuse".
 	DNT string `json:"dnt,omitempty"`
+	// Apart has visitors asked on each of the site's domains that share no cookie, where
+	// else a choice is handed over; see HandsOver.
+	Apart bool `json:"apart,omitempty"`
 	// Variant is the one that is compiled; nil while nobody has chosen one.
 	Variant     *Variant         `json:"-"`
 	Enforcement Enforcement      `json:"enforcement"`

@@ -6,7 +6,7 @@ import { button, h, link } from "../elements/dom";
 import css from "../elements/embeds.css";
 import { fits } from "../hosts";
 import { quietly, safely } from "../safely";
-import { showNext } from "./once";
+import { showNext, tellGate } from "./once";
 
 /** What is smaller holds no words, and is no content: it counts visits. CSS pixels. */
 const LEAST = 40;
@@ -30,8 +30,9 @@ function watch(b: Boot, { $services: services, $words: all }: Placeholders): voi
   const words = all[language]!;
   const [again, number = -1] = b.$config.$once ?? [];
   const once = (b.$shown = new Set(again === undefined ? [] : [again]));
-  // A gate sends its policy with the page and does not know of this view.
-  const gated = b.$limit && document.querySelector("script[data-assent-gate]");
+  // A gate sends its policy with the page; nginx and Caddy cannot be told of one view.
+  const gate = b.$limit && document.querySelector("script[data-assent-gate]");
+  const deaf = gate && !gate.matches("[data-assent-once]");
   const free = (key: string) => once.has(key) || (b.allowed(key) && (!b.$limit || b.allowed(key, b.$limit)));
   const shades = new Map<HTMLElement, Shade>();
   /** What was asked for gets the focus: here, or by its number after a reload. */
@@ -98,7 +99,7 @@ function watch(b: Boot, { $services: services, $words: all }: Placeholders): voi
         h(
           "div",
           { class: "answers" },
-          !gated && button("once", words.$once, () => show(false)),
+          !deaf && button("once", words.$once, () => show(false)),
           button("always", words.$always, () => show(true)),
         ),
       ),
@@ -111,7 +112,8 @@ function watch(b: Boot, { $services: services, $words: all }: Placeholders): voi
     function show(always: boolean): void {
       asked = frame;
       const held = b.$limit && !b.allowed(key, b.$limit);
-      if (held && !gated) showNext(key, frames().filter((one) => keysOf(one).includes(key)).indexOf(frame));
+      if (held && !deaf) showNext(key, frames().filter((one) => keysOf(one).includes(key)).indexOf(frame));
+      if (gate && !always) tellGate(b.$config.$site, key);
       if (always) {
         b.$decider().then((app) => app.set({ services: { [key]: true } })).catch(console.error);
       } else if (held) {

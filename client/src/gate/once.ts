@@ -13,6 +13,17 @@ export function showNext(key: string, nth: number): void {
   quietly(() => sessionStorage.setItem(ONCE, [key, nth, location.href].join(" ")));
 }
 
+/**
+ * Tells a gate the same, whose policy comes with the page: it reads this cookie with that one
+ * load, and takes it away. The page then says that its policy is another one's, and so the boot
+ * puts its own in place, which lets the service through only where showNext said so.
+ */
+export function tellGate(site: string, key: string): void {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  const address = encodeURIComponent(location.pathname + location.search);
+  quietly(() => (document.cookie = `assent_${site}_once=${key}.${address}; Path=/; Max-Age=30; SameSite=Lax${secure}`));
+}
+
 /** Puts the policy in place, see meta.ts, and lets through what showNext said before this load. */
 export function enforceOnce(config: Config, selection: Selection | null, origin: string): boolean {
   if (selection) quietly(() => take(config));

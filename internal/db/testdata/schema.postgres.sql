@@ -1,17 +1,21 @@
+CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
+CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
+CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
 CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
 CREATE UNIQUE INDEX retention_rule_pkey ON public.retention_rule USING btree (site_id, regime)
@@ -27,6 +31,8 @@ CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
+CREATE UNIQUE INDEX witness_pkey ON public.witness USING btree (vkey)
+CREATE UNIQUE INDEX witnessed_pkey ON public.witnessed USING btree (origin)
 activity.action text not null
 activity.detail text not null
 activity.id text not null
@@ -49,6 +55,11 @@ consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
 consent_place.stretch bigint not null
+cosigned.at bigint not null
+cosigned.checkpoint text not null
+cosigned.site_id bigint not null
+cosigned.size bigint not null
+cosigned.witnesses text not null
 erased.act bigint not null
 erased.mark bytea not null
 erased.place bigint not null
@@ -59,6 +70,8 @@ erasure.salt bytea not null
 erasure.site_id bigint not null
 erasure.statement text not null
 erasure.time bigint not null
+handover_used.id text not null
+handover_used.until bigint not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null
@@ -75,6 +88,13 @@ notice_version.published_at bigint not null
 notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
+predecessor.checkpoint bytea not null
+predecessor.last_checkpoint bytea
+predecessor.number bigint not null
+predecessor.origin text not null
+predecessor.restored_at bigint not null
+predecessor.site_id bigint not null
+predecessor.size bigint not null
 record.consent_id bytea not null
 record.payload text not null
 record.place bigint not null
@@ -132,3 +152,11 @@ tile.data bytea not null
 tile.level bigint not null
 tile.n bigint not null
 tile.site_id bigint not null
+witness.added_at bigint not null
+witness.url text not null
+witness.vkey text not null
+witnessed.checkpoint text not null
+witnessed.origin text not null
+witnessed.root text not null
+witnessed.size bigint not null
+witnessed.vkey text not null

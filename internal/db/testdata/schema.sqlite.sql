@@ -31,6 +31,13 @@ CREATE TABLE consent_place (
   idx     bigint not null,
   primary key (site_id, stretch, prefix, idx)
 ) without rowid
+CREATE TABLE cosigned (
+  site_id    bigint not null primary key references site(id) on delete cascade,
+  size       bigint not null,
+  checkpoint text not null,               -- signed note with the cosignatures
+  witnesses  text not null,               -- verifier keys in the order of the cosignatures, a line each
+  at         bigint not null              -- when it was stored
+)
 CREATE TABLE erased (
   place integer primary key,                -- site_id << 40 | index that the record had
   mark  blob not null,                      -- keyed hash of the record ID, 16 bytes: register.Mark
@@ -47,6 +54,11 @@ CREATE TABLE erasure (
   statement text not null,                  -- canonical JSON (RFC 8785) of receipt.Statement
   primary key (site_id, idx)
 ) without rowid
+CREATE TABLE handover_used (
+  id       text not null primary key,       -- of the token, 32 hex digits
+  until    bigint not null                  -- when it has been out of date for long
+)
+CREATE INDEX handover_used_by_age on handover_used (until)
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
@@ -69,6 +81,16 @@ CREATE TABLE notice_version (
   published_at bigint not null,
   published_by text not null,
   unique (site_id, number)
+) without rowid
+CREATE TABLE predecessor (
+  site_id         bigint not null references site(id) on delete cascade,
+  number          bigint not null,          -- 1, 2 … in the order of the restorations
+  origin          text not null,            -- the name that is used no more
+  size            bigint not null,          -- leaves that the new name took over
+  checkpoint      blob not null,            -- of that size, signed under the old name
+  last_checkpoint blob,                     -- the newest one known of the old name; null: none is known
+  restored_at     bigint not null,
+  primary key (site_id, number)
 ) without rowid
 CREATE TABLE "record" (
   place      integer primary key,           -- site_id << 40 | leaf index in the site's log
@@ -156,3 +178,15 @@ CREATE TABLE tile (
   data    blob not null,                    -- the widest version so far
   primary key (site_id, level, n)
 ) without rowid
+CREATE TABLE witness (
+  vkey     text not null primary key,     -- verifier key of the cosigner
+  url      text not null,                 -- its submission prefix
+  added_at bigint not null
+)
+CREATE TABLE witnessed (
+  origin     text not null primary key,
+  vkey       text not null,               -- note verifier key of the log
+  size       bigint not null,             -- last cosigned; 0: never
+  root       text not null,               -- base64, of that size; empty: never
+  checkpoint text not null                -- signed and cosigned note; empty: never
+)

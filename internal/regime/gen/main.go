@@ -18,6 +18,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/andybalholm/brotli"
 )
 
 func main() {
@@ -26,11 +28,11 @@ func main() {
 	v6 := flag.String("v6", "/usr/share/tor/geoip6", "IPv6 table of tor-geoipdb")
 	out := flag.String("out", "internal/regime", "folder to write to")
 	flag.Parse()
-	date4, err := compile(*v4, filepath.Join(*out, "countries.v4.bin"), family4)
+	date4, err := compile(*v4, filepath.Join(*out, "countries.v4.bin.br"), family4)
 	if err != nil {
 		log.Fatal(err)
 	}
-	date6, err := compile(*v6, filepath.Join(*out, "countries.v6.bin"), family6)
+	date6, err := compile(*v6, filepath.Join(*out, "countries.v6.bin.br"), family6)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -74,7 +76,15 @@ func compile(from, to string, f family) (date string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", from, err)
 	}
-	return date, os.WriteFile(to, table, 0o644)
+	var packed bytes.Buffer
+	w := brotli.NewWriterLevel(&packed, brotli.BestCompression)
+	if _, err := w.Write(table); err != nil {
+		return "", err
+	}
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	return date, os.WriteFile(to, packed.Bytes(), 0o644)
 }
 
 // run is where a country begins; it lasts until the next run.
@@ -238,7 +248,7 @@ func iso(code string) string {
 
 const attribution = `# Country tables: source and licence
 
-` + "`countries.v4.bin` and `countries.v6.bin`" + ` are compiled from the IPFire Location
+` + "`countries.v4.bin.br` and `countries.v6.bin.br`" + ` are compiled from the IPFire Location
 database (https://location.ipfire.org/), as Debian's package tor-geoipdb ships it
 for the Tor project.
 

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"assent/internal/app"
+	"assent/internal/backup"
+	"assent/internal/fault"
+)
+
+func runRestore(ctx context.Context, c *call) error {
+	cfg := c.storage()
+	var keys backup.Keys
+	var o app.RestoreOptions
+	c.flags.StringSliceVar(&keys.Identities, "identity", nil, "file with the age identity that opens the backup; repeat for more")
+	c.flags.StringVar(&keys.PassphraseFile, "passphrase-file", "", "file with the passphrase that the backup was encrypted with")
+	ledger := c.flags.String("ledger", "", "newer backup, or newer erasure ledger (assent backup --only-ledger): what it says was erased is erased again")
+	c.flags.BoolVar(&o.NoLedger, "no-ledger", false, "there is no newer ledger; what was erased after the backup has to be erased again")
+	c.flags.BoolVar(&o.Moved, "moved", false, "the old server was stopped before the backup was made and does not run any more: logs keep their names")
+	c.flags.BoolVar(&o.AcceptLoss, "accept-loss", false, "restore although later records are known, and will be missing: logs go on under new names")
+	c.flags.BoolVar(&o.Replace, "replace", false, "put the database that is there aside, under a name with the time")
+	c.flags.BoolVar(&o.Expired, "expired", false, "restore a backup that has expired")
+	c.flags.BoolVar(&o.Damaged, "damaged", false, "restore although fsck finds faults in what the backup holds")
+	recovered := c.flags.Bool("recovered", false, "no FILE: the database was put back by other means (point-in-time recovery, a copy of its files)")
+	asJSON := c.flags.Bool("json", false, "print JSON")
+	if err := c.parse(-1); err != nil {
+		return err
+	}
+	if *recovered && c.flags.NArg() != 0 || !*recovered && c.flags.NArg() != 1 {
+		return fault.New(fault.Invalid, "Say what to restore: assent restore FILE [flags], or - for standard input; assent restore --help shows the flags.")
+	}
+	cfg.Defaults()
+	if !*recovered {
+		r, closer, err := c.openArchive(c.flags.Arg(0), keys)
+		if err != nil {
+			return err
+		}
+		defer closer()
+		o.Archive = r
+	}
+	switch *ledger {
+	case "":
+	case "-":
+		return fault.New(fault.Invalid, "The ledger is read twice, so it has to be a file.")
+	default:
+		o.Ledger = func(context.Context) (*backup.Reader, func(), error) { return c.openArchive(*ledger, keys) }
+	}
+	done, err := app.Restore(ctx, *cfg, o)
+	if err != nil {
+		return err
+	}
+	if o.NoLedger {
+		fmt.Fprintln(c.err, "No ledger was given: erase again what was erased since the backup was made.")
+	}
+	if *asJSON {
+		return c.printJSON(done)
+	}
+	return c.printRestored(done)
+}
+
+func (c *call) printRestored(r *app.Restored) error {
+	fmt.Fprintf(c.out, "Restored: %d registers, %d records, checked.\n", len(r.Logs), r.Records)
+	for _, l := range r.Logs {
+		if l.Former == "" {
+			fmt.Fprintf(c.out, "  %s goes on, %d records\n", l.Origin, l.Size)
+			continue
+		}
+		fmt.Fprintf(c.out, "  %s goes on from %s, %d records", l.Origin, l.Former, l.Size)
+		if l.Lost > 0 {
+			fmt.Fprintf(c.out, "; %d that were recorded later are missing", l.Lost)
+		}
+		fmt.Fprintln(c.out)
+	}
+	if r.Erased > 0 {
+		fmt.Fprintf(c.out, "Erased again: %d records.\n", r.Erased)
+	}
+	for _, site := range r.Dropped {
+		fmt.Fprintf(c.out, "Deleted again: the site %s.\n", site)
+	}
+	if r.Aside != "" {
+		fmt.Fprintf(c.out, "What was there before is in %s. It holds what was to be forgotten: remove it when you are sure.\n", r.Aside)
+	}
+	return nil
+}

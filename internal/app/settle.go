@@ -1,0 +1,276 @@
+package app
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"assent/internal/account"
+	"assent/internal/backup"
+	"assent/internal/db"
+	"assent/internal/fault"
+	"assent/internal/register"
+)
+
+// epochSetting is what stands between host and "/log/" in the names of logs that
+// began, or went on, after the last restoration.
+const epochSetting = "register.epoch"
+
+// source is where it is known from what came after the backup.
+type source struct {
+	open     LedgerSource
+	replaced bool   // it is the database that is being replaced
+	marking  string // key of the marks in its ledger; "" before learn, or when it has none
+}
+
+// knownLog is what a source says of a log.
+type knownLog struct {
+	register.Named
+	former   []string // names that it had before
+	at       time.Time
+	replaced bool
+}
+
+// settling brings a database that was put back to where it may go on.
+//
+// A log that may have lost entries never signs another tree under the name under
+// which the lost ones were published: it goes on under a new one. Only two things
+// show that nothing was lost: the database that is replaced, when its log is the
+// very same, and the operator's word (--moved).
+type settling struct {
+	*Parts
+	o       RestoreOptions
+	marks   string // file that remembers how far each log was signed; "" for none
+	public  ed25519.PublicKey
+	created time.Time // of the backup; zero: unknown
+	sources []*source
+
+	known   map[int64]knownLog
+	newest  time.Time // of the sources
+	logs    []register.Named
+	fates   []RestoredLog // by log
+	rename  []int         // indexes of logs that get a new name
+	dropped []int         // indexes of logs whose sites were deleted after the backup
+	added   int64         // entries in logs of sites that were added after it
+}
+
+func (s *settling) run(ctx context.Context, out *Restored) error {
+	if err := s.decide(ctx); err != nil {
+		return err
+	}
+	if err := s.apply(ctx, out); err != nil {
+		return err
+	}
+	for _, from := range s.sources {
+		n, err := s.eraseAgain(ctx, from)
+		if err != nil {
+			return err
+		}
+		out.Erased += n
+	}
+	if out.Erased > 0 {
+		if err := s.Register.Seal(ctx); err != nil {
+			return err
+		}
+	}
+	return s.check(ctx, out)
+}
+
+// learn reads what the sources know of the logs. It is called first, and needs no
+// open parts.
+func (s *settling) learn(ctx context.Context) error {
+	s.known = map[int64]knownLog{}
+	for _, from := range s.sources {
+		err := s.read(ctx, from, map[string]func(h backup.Header, row backup.Row) error{
+			"log": func(h backup.Header, row backup.Row) error {
+				l := knownLog{at: h.Created, replaced: from.replaced}
+				l.SiteID, l.Origin, l.Size, l.Checkpoint = row.Int("site_id"), row.Text("origin"), row.Int("size"), row.Bytes("checkpoint")
+				before, there := s.known[l.SiteID]
+				if !there || before.Origin == l.Origin && before.Size <= l.Size || before.Origin != l.Origin && before.at.Before(l.at) {
+					l.former = before.former
+					s.known[l.SiteID] = l
+				}
+				return nil
+			},
+			"setting": func(_ backup.Header, row backup.Row) error {
+				if row.Text("name") == register.MarkingSetting {
+					from.marking = row.Text("value")
+				}
+				return nil
+			},
+			"predecessor": func(h backup.Header, row backup.Row) error {
+				l := s.known[row.Int("site_id")]
+				l.former = append(l.former, row.Text("origin"))
+				s.known[row.Int("site_id")] = l
+				return nil
+			},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// read hands the rows of tables of a source to functions, to its authentic end.
+func (s *settling) read(ctx context.Context, from *source, tables map[string]func(backup.Header, backup.Row) error) error {
+	r, stop, err := from.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if r.Header.Installation != backup.InstallationOf(s.public) {
+		return fault.New(fault.Invalid, "The ledger is of another installation than the backup. Give the ledger of this one.")
+	}
+	if r.Header.Created.After(s.newest) {
+		s.newest = r.Header.Created
+	}
+	for {
+		t, totals, err := r.Next()
+		if err != nil || totals != nil {
+			return err
+		}
+		each := tables[t.Name]
+		if each == nil {
+			continue
+		}
+		err = r.Each(func(row backup.Row) error { return each(r.Header, row) })
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// decide finds out what becomes of each log, and refuses what nobody agreed to.
+func (s *settling) decide(ctx context.Context) (err error) {
+	if s.logs, err = register.Logs(ctx, s.DB); err != nil {
+		return err
+	}
+	var lost []string
+	here := map[int64]bool{}
+	for i, l := range s.logs {
+		here[l.SiteID] = true
+		fate := RestoredLog{Origin: l.Origin, Size: l.Size}
+		k, known := s.known[l.SiteID]
+		same := known && k.Origin == l.Origin && k.Size == l.Size && register.SameTree(s.public, l.Origin, k.Checkpoint, l.Checkpoint)
+		switch {
+		case known && k.Origin == l.Origin && k.Size == l.Size && !same:
+			return fault.New(fault.Conflict, "There are two histories of the log %s with %d records: the backup's, and the one that the ledger or the replaced database tells of. Restore nothing before you know which was published; assent fsck checks each.", l.Origin, l.Size)
+		case !known && !s.newest.IsZero() && s.newest.After(s.created) && !s.created.IsZero():
+			s.dropped = append(s.dropped, i)
+		case known && (k.Origin == l.Origin || slices.Contains(k.former, l.Origin)):
+			fate.Lost = max(0, k.Size-l.Size)
+		}
+		switch {
+		case known && k.Origin != l.Origin && slices.Contains(k.former, l.Origin):
+			lost = append(lost, fmt.Sprintf("%s, with %d entries, went on as %s, which has %d", l.Origin, l.Size, k.Origin, k.Size))
+		case fate.Lost > 0:
+			lost = append(lost, fmt.Sprintf("%s has %d entries in the backup and had %d", l.Origin, l.Size, k.Size))
+		}
+		if !s.o.Moved && !(same && k.replaced) && !slices.Contains(s.dropped, i) {
+			s.rename = append(s.rename, i)
+		}
+		s.fates = append(s.fates, fate)
+	}
+	for id, k := range s.known {
+		if !here[id] && k.Size > 0 {
+			s.added += k.Size
+			lost = append(lost, fmt.Sprintf("%s had %d and was made later", k.Origin, k.Size))
+		}
+	}
+	switch {
+	case len(lost) > 0 && s.o.Moved:
+		return fault.New(fault.Conflict, "--moved says that nothing was recorded after this backup, but: %s. Take a newer backup; or say --accept-loss instead of --moved, and logs go on under new names.", some(lost))
+	case len(lost) > 0 && !s.o.AcceptLoss:
+		return fault.New(fault.Conflict, "Decisions that were recorded after this backup would be lost: %s. Take a newer backup; or say --accept-loss: the logs then go on under new names, and receipts that visitors kept still verify.", some(lost))
+	}
+	return nil
+}
+
+// some joins the first of many.
+func some(list []string) string {
+	const shown = 5
+	slices.Sort(list)
+	if more := len(list) - shown; more > 0 {
+		return strings.Join(list[:shown], "; ") + "; and " + strconv.Itoa(more) + " more"
+	}
+	return strings.Join(list, "; ")
+}
+
+// apply gives logs their new names and takes deleted sites away again.
+func (s *settling) apply(ctx context.Context, out *Restored) error {
+	now := time.Now()
+	epoch := now.UTC().Format("2006-01-02") + "-" + strings.ToLower(rand.Text()[:6])
+	err := s.DB.Write(ctx, func(tx *sql.Tx) error {
+		for _, i := range s.dropped {
+			if err := backup.DropSite(ctx, s.DB, tx, s.logs[i].SiteID, register.PlaceShift); err != nil {
+				return err
+			}
+		}
+		for _, i := range s.rename {
+			l := s.logs[i]
+			s.fates[i].Former, s.fates[i].Origin = l.Origin, register.Renamed(l.Origin, epoch)
+			var last []byte
+			if k, known := s.known[l.SiteID]; known && k.Origin == l.Origin {
+				last = k.Checkpoint
+			}
+			if err := s.Register.Rename(ctx, tx, l.SiteID, s.fates[i].Origin, last, now); err != nil {
+				return err
+			}
+		}
+		if len(s.rename) == 0 {
+			return nil
+		}
+		return db.SetSetting(ctx, tx, epochSetting, epoch)
+	})
+	if err != nil {
+		return err
+	}
+	for i, fate := range s.fates {
+		if !slices.Contains(s.dropped, i) {
+			out.Logs = append(out.Logs, fate)
+		} else {
+			out.Dropped = append(out.Dropped, fate.Origin[strings.LastIndex(fate.Origin, "/")+1:])
+		}
+	}
+	detail := map[string]string{"renamed": strconv.Itoa(len(s.rename))}
+	if !s.created.IsZero() {
+		detail["backup"] = s.created.Format(time.RFC3339)
+	}
+	return s.Accounts.Log(ctx, account.Activity{Action: account.Restored, Detail: detail})
+}
+
+// check runs fsck over what was restored.
+func (s *settling) check(ctx context.Context, out *Restored) error {
+	if s.marks != "" { // also where the database that they go with is gone
+		marks, err := register.OpenMarks(s.marks)
+		if err == nil {
+			err = s.Register.CheckMarks(ctx, marks)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	report, err := s.Register.Fsck(ctx, register.FsckOptions{})
+	if err != nil {
+		return err
+	}
+	_, problems, err := s.Sites.Fsck(ctx, report.Versions)
+	if err != nil {
+		return err
+	}
+	out.Records = report.Records
+	for _, f := range report.Findings {
+		problems = append(problems, f.Message)
+	}
+	if len(problems) > 0 && !s.o.Damaged && s.o.Archive != nil {
+		return fault.New(fault.Invalid, "What this backup holds is not as it was signed (%d findings): %s Take an older backup, or say --damaged if there is no better one.", len(problems), some(problems))
+	}
+	return nil
+}

@@ -1,0 +1,363 @@
+package receipt
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"strings"
+
+	"golang.org/x/mod/sumdb/tlog"
+)
+
+// EvidenceType names the format of an evidence pack.
+const EvidenceType = "assent/evidence/v1"
+
+// The files of an evidence pack, a ZIP archive. README.txt and verify.html are
+// for people and prove nothing.
+const (
+	EvidenceManifest   = "manifest.json"
+	EvidenceCheckpoint = "checkpoint"
+	EvidenceRecords    = "records.ndjson"
+	EvidenceNotices    = "notices/" // VERSION.json each
+	EvidenceReadme     = "README.txt"
+	EvidencePage       = "verify.html"
+)
+
+const (
+	maxManifest = 1 << 20
+	maxNotice   = 16 << 20
+	maxLine     = 1 << 20
+)
+
+// Manifest says what is in an evidence pack. Everything in it is checked against
+// the checkpoint, but for the times, which say what was asked for.
+type Manifest struct {
+	Type      string      `json:"type"`
+	Site      string      `json:"site"`
+	Key       string      `json:"key"`                 // note verifier key of the log
+	Witnesses []string    `json:"witnesses,omitempty"` // of the checkpoint's cosignatures, in their order
+	From      string      `json:"from,omitempty"`      // first instant asked for (RFC 3339)
+	To        string      `json:"to,omitempty"`        // first instant after
+	Created   string      `json:"created"`
+	First     int64       `json:"first"`   // index of the first leaf in records.ndjson
+	Leaves    int64       `json:"leaves"`  // how many follow, without gaps
+	Records   int64       `json:"records"` // those of them whose record is there; the others were erased, or are statements about erasures
+	Left      []tlog.Hash `json:"left"`    // subtrees before the first leaf, from the left
+	Right     []tlog.Hash `json:"right"`   // subtrees after the last one
+}
+
+// Subtrees lists the complete subtrees that cover the leaves from lo up to hi in
+// a tree, from the left, as levels and numbers: what a range of leaves lacks to
+// the root. lo is 0, or hi the size of the tree.
+func Subtrees(lo, hi int64) (list [][2]int64) {
+	for lo < hi {
+		level := bits.Len64(uint64(hi-lo)) - 1
+		if lo > 0 {
+			level = min(level, bits.TrailingZeros64(uint64(lo)))
+		}
+		list = append(list, [2]int64{int64(level), lo >> level})
+		lo += 1 << level
+	}
+	return list
+}
+
+// rightEdge is a tree while its leaves come in, from the left: complete subtrees
+// of falling levels.
+type rightEdge struct {
+	levels []int64
+	hashes []tlog.Hash
+}
+
+func (e *rightEdge) push(level int64, h tlog.Hash) {
+	for n := len(e.levels); n > 0 && e.levels[n-1] == level; n-- {
+		h, level = tlog.NodeHash(e.hashes[n-1], h), level+1
+		e.levels, e.hashes = e.levels[:n-1], e.hashes[:n-1]
+	}
+	e.levels, e.hashes = append(e.levels, level), append(e.hashes, h)
+}
+
+func (e *rightEdge) root() tlog.Hash {
+	if len(e.hashes) == 0 {
+		return sha256.Sum256(nil)
+	}
+	h := e.hashes[len(e.hashes)-1]
+	for i := len(e.hashes) - 2; i >= 0; i-- {
+		h = tlog.NodeHash(e.hashes[i], h)
+	}
+	return h
+}
+
+// EvidenceResult says what VerifyEvidence found.
+type EvidenceResult struct {
+	Valid        bool          `json:"valid"`
+	KeyTrusted   bool          `json:"key_trusted"`
+	PolicyMet    bool          `json:"policy_met,omitempty"`
+	Steps        []Step        `json:"steps"`
+	Key          string        `json:"key"`
+	Origin       string        `json:"origin"`
+	Size         int64         `json:"size"`
+	Root         tlog.Hash     `json:"root"`
+	First        int64         `json:"first"`
+	Leaves       int64         `json:"leaves"`
+	Records      int64         `json:"records"`
+	Versions     int           `json:"versions"` // notice versions, each the one that its name says
+	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
+}
+
+// IsArchive tells a ZIP archive by its first bytes.
+func IsArchive(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
+
+// VerifyEvidence checks an evidence pack offline: each record with its salt is the
+// leaf that it says, without gaps; the leaves and the hashes beside them give
+// the root that the checkpoint signs; each notice version that a record names
+// is there and is the one of that name. Memory does not depend on the number
+// of records. What cannot be read as such a pack is ErrUnreadable.
+func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Policy) (*EvidenceResult, error) {
+	if trustedKey != "" {
+		if _, err := parseKey(trustedKey); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
+		}
+	}
+	archive, err := zip.NewReader(data, size)
+	if err != nil {
+		return nil, fmt.Errorf("%w: it is no ZIP archive", ErrUnreadable)
+	}
+	e := &evidence{files: map[string]*zip.File{}, versions: map[string]bool{}, result: new(EvidenceResult)}
+	for _, f := range archive.File {
+		if _, twice := e.files[f.Name]; twice {
+			return nil, fmt.Errorf("%w: the archive holds %q twice", ErrUnreadable, f.Name)
+		}
+		e.files[f.Name] = f
+	}
+	text, err := e.read(EvidenceManifest, maxManifest)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&e.manifest); err != nil || e.manifest.Type != EvidenceType {
+		return nil, fmt.Errorf("%w: its manifest is not that of %s", ErrUnreadable, EvidenceType)
+	}
+	for _, step := range []func() (name, said string, err error){e.form, e.checkpoint, e.records, e.notices} {
+		name, said, err := step()
+		if err != nil {
+			e.say(name, false, "%s.", err)
+			return e.result, nil
+		}
+		e.say(name, true, "%s", said)
+	}
+	e.trust(trustedKey, policy)
+	return e.result, nil
+}
+
+type evidence struct {
+	files    map[string]*zip.File
+	manifest Manifest
+	head     Checkpoint
+	versions map[string]bool // that records name
+	result   *EvidenceResult
+}
+
+func (e *evidence) say(name string, ok bool, format string, args ...any) {
+	e.result.Steps = append(e.result.Steps, Step{name, ok, fmt.Sprintf(format, args...)})
+}
+
+func (e *evidence) read(name string, limit int64) ([]byte, error) {
+	f := e.files[name]
+	if f == nil {
+		return nil, fmt.Errorf("the archive holds no %s", name)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read", name)
+	}
+	defer r.Close()
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil || int64(len(data)) > limit {
+		return nil, fmt.Errorf("%s cannot be read, or is larger than it can be", name)
+	}
+	return data, nil
+}
+
+func (e *evidence) form() (name, said string, err error) {
+	for file := range e.files {
+		switch {
+		case file == EvidenceManifest, file == EvidenceCheckpoint, file == EvidenceRecords, file == EvidenceReadme, file == EvidencePage, strings.HasPrefix(file, EvidenceNotices):
+		default:
+			return "form", "", fmt.Errorf("the archive holds %q, which is no part of an evidence pack", file)
+		}
+	}
+	m := &e.manifest
+	if m.First < 0 || m.Leaves < 1 || m.First > maxSize || m.Leaves > maxSize {
+		return "form", "", errors.New("the manifest's numbers are impossible")
+	}
+	return "form", "The archive is an evidence pack, and holds nothing else.", nil
+}
+
+func (e *evidence) checkpoint() (name, said string, err error) {
+	data, err := e.read(EvidenceCheckpoint, maxManifest)
+	if err != nil {
+		return "checkpoint", "", err
+	}
+	c, cosignatures, err := OpenCosigned(data, e.manifest.Key, e.manifest.Witnesses)
+	if err != nil {
+		return "checkpoint", "", fmt.Errorf("the checkpoint does not hold: %w", err)
+	}
+	if site := e.manifest.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
+		return "checkpoint", "", fmt.Errorf("the pack is of the site %q and the log %s is of another", e.manifest.Site, c.Origin)
+	}
+	e.head = c
+	r := e.result
+	r.Key, r.Origin, r.Size, r.Root, r.Cosignatures = e.manifest.Key, c.Origin, c.Size, c.Root, cosignatures
+	return "checkpoint", fmt.Sprintf("The checkpoint of the log %s, %d records, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures)), nil
+}
+
+func (e *evidence) records() (name, said string, err error) {
+	name = "records"
+	m := &e.manifest
+	left, right := Subtrees(0, m.First), Subtrees(m.First+m.Leaves, e.head.Size)
+	if m.First+m.Leaves > e.head.Size || len(left) != len(m.Left) || len(right) != len(m.Right) {
+		return name, "", errors.New("the hashes beside the records are not those that a tree of this size needs")
+	}
+	var edge rightEdge
+	for i, at := range left {
+		edge.push(at[0], m.Left[i])
+	}
+	if err := e.lines(&edge); err != nil {
+		return name, "", err
+	}
+	for i, at := range right {
+		edge.push(at[0], m.Right[i])
+	}
+	if edge.root() != e.head.Root {
+		return name, "", errors.New("the records, with their salts, are not those of the checkpoint: one of them was changed, or a hash beside them")
+	}
+	r := e.result
+	r.First, r.Leaves, r.Records = m.First, m.Leaves, m.Records
+	return name, fmt.Sprintf("All %d entries from index %d on are those of the log, none is missing between them: %d records, %d that were erased or speak of an erasure.", m.Leaves, m.First, m.Records, m.Leaves-m.Records), nil
+}
+
+// lines reads records.ndjson: {"index":…,"record":{…},"salt":"…"} as the export
+// has it, or {"commitment":"…","index":…} where there is no record.
+func (e *evidence) lines(edge *rightEdge) error {
+	f := e.files[EvidenceRecords]
+	if f == nil {
+		return errors.New("the archive holds no " + EvidenceRecords)
+	}
+	r, err := f.Open()
+	if err != nil {
+		return errors.New(EvidenceRecords + " cannot be read")
+	}
+	defer r.Close()
+	in := bufio.NewReaderSize(r, maxLine)
+	var record Record
+	index, records, last := e.manifest.First, int64(0), e.manifest.First+e.manifest.Leaves
+	for ; index < last; index++ {
+		line, err := in.ReadSlice('\n')
+		if err != nil {
+			return fmt.Errorf("%s ends before index %d, or a line is too long", EvidenceRecords, index)
+		}
+		leaf, version, err := evidenceLine(line, index, e.manifest.Site, &record)
+		if err != nil {
+			return fmt.Errorf("the line of index %d is not valid: %w", index, err)
+		}
+		if version != "" {
+			records++
+			if !e.versions[version] {
+				e.versions[strings.Clone(version)] = true
+			}
+		}
+		edge.push(0, leaf)
+	}
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) || records != e.manifest.Records {
+		return errors.New("there are not as many records as the manifest says")
+	}
+	return nil
+}
+
+// evidenceLine reads a line and returns its leaf, and the record's notice version.
+func evidenceLine(line []byte, index int64, site string, record *Record) (leaf tlog.Hash, version string, err error) {
+	errLine := errors.New("it is not written as an evidence pack has it")
+	before := fmt.Appendf(nil, `{"index":%d,"record":`, index)
+	rest, found := bytes.CutPrefix(line, before)
+	if !found {
+		encoded := bytes.TrimSuffix(bytes.TrimPrefix(line, []byte(`{"commitment":"`)), fmt.Appendf(nil, `","index":%d}`+"\n", index))
+		commitment, err := base64.StdEncoding.Strict().DecodeString(string(encoded))
+		if err != nil || len(commitment) != sha256.Size {
+			return leaf, "", errLine
+		}
+		return tlog.RecordHash(commitment), "", nil
+	}
+	at := bytes.LastIndex(rest, []byte(`,"salt":"`))
+	if at < 0 || !bytes.HasSuffix(rest, []byte("\"}\n")) {
+		return leaf, "", errLine
+	}
+	salt, err := base64.StdEncoding.Strict().DecodeString(string(rest[at+len(`,"salt":"`) : len(rest)-3]))
+	if err != nil || len(salt) != SaltSize {
+		return leaf, "", errLine
+	}
+	if err := record.Parse(rest[:at]); err != nil {
+		return leaf, "", err
+	}
+	if record.Site != site {
+		return leaf, "", errors.New("it is of another site")
+	}
+	commitment := Commit(salt, rest[:at])
+	return tlog.RecordHash(commitment[:]), record.Version, nil
+}
+
+func (e *evidence) notices() (name, said string, err error) {
+	name = "notices"
+	for file := range e.files {
+		version, ok := strings.CutPrefix(file, EvidenceNotices)
+		if !ok {
+			continue
+		}
+		version, ok = strings.CutSuffix(version, ".json")
+		content, err := e.read(file, maxNotice)
+		if err != nil {
+			return name, "", err
+		}
+		if sum := sha256.Sum256(content); !ok || hex.EncodeToString(sum[:]) != version {
+			return name, "", fmt.Errorf("%s is not the notice version of that name", file)
+		}
+		e.result.Versions++
+	}
+	for version := range e.versions {
+		if e.files[EvidenceNotices+version+".json"] == nil {
+			return name, "", fmt.Errorf("the notice version %s, which a record names, is not there", version)
+		}
+	}
+	return name, fmt.Sprintf("The %d notice versions are those that the records name, as they were shown.", len(e.versions)), nil
+}
+
+// trust holds the key and the cosignatures against what the caller trusts.
+func (e *evidence) trust(trustedKey string, policy *Policy) {
+	r := e.result
+	if trustedKey != "" {
+		trusted, _ := parseKey(trustedKey)
+		pub, _ := parseKey(r.Key)
+		if r.KeyTrusted = string(trusted) == string(pub); !r.KeyTrusted {
+			e.say("trust", false, "The pack was signed by another key than the one that you trust.")
+			return
+		}
+		e.say("trust", true, "The key is the one that you trust.")
+	}
+	if policy != nil {
+		listed, met, sentence := policy.judge(r.Key, r.Cosignatures)
+		e.say("policy", met, "%s", sentence)
+		if r.PolicyMet = met; !met {
+			return
+		}
+		r.KeyTrusted = r.KeyTrusted || listed
+	}
+	r.Valid = true
+}
