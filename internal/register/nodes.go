@@ -147,13 +147,15 @@ func (w *writer) share(ctx context.Context, calls []*call) (left []*call, err er
 // writeShared stores a batch and answers every caller but those whose turn comes
 // later, who go back to the queue.
 func (w *writer) writeShared(calls []*call) {
+	begin := time.Now()
 	for try := 1; ; try++ {
 		left, err := w.tryShare(calls)
 		if err == nil {
 			w.queue.back(left)
 			return
 		}
-		if try == maxTries || !w.again(err) {
+		_, unconnected := errors.AsType[*pgconn.ConnectError](err) // nothing was sent
+		if again := w.again(err) || unconnected && time.Since(begin) < 2*batchTime; try == maxTries || !again {
 			for _, c := range left {
 				c.reply(outcome{err: err})
 			}
