@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/browsertest":  {},
 	"internal/faultfs":      {},
 	"internal/e2e":          {},
+	"internal/cluster":      {},
 	"internal/bench":        {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},

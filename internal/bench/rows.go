@@ -33,6 +33,7 @@ var rows = []struct {
 	{[]string{"post-postgres", "full-postgres"}, func(b *bench, ctx context.Context) error {
 		return b.measurePosts(ctx, db.Postgres, "post-postgres", "full-postgres", 0.35, 328)
 	}},
+	{[]string{"nodes"}, (*bench).measureNodes},
 	{[]string{"script"}, (*bench).measureScript},
 	{[]string{"memory"}, (*bench).measureMemory},
 	{[]string{"verify"}, (*bench).measureVerify},

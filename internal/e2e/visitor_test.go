@@ -69,7 +69,7 @@ func (v *visitor) forget() {
 func (v *visitor) holds(t *testing.T) []string {
 	t.Helper()
 	var list []string
-	answer, err := chromedp.Call(v.ctx, storage.GetCookies, storage.GetCookiesParams{})
+	answer, err := chromedp.Call(v.ctx, storage.GetCookies, storage.GetCookiesParams{BrowserContextID: chromedp.FromContext(v.ctx).BrowserContextID})
 	if err != nil {
 		t.Fatal(err)
 	}
