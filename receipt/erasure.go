@@ -237,8 +237,8 @@ func VerifyCertificate(data []byte, trustedKey string) (*CertificateResult, erro
 		}
 	}
 	r.passed("site", "The log is that of the site that the statements name.")
-	if err := cert.included(c, statements); err != nil {
-		return r.fail("inclusion", "%s", err)
+	if problem := cert.notIncluded(c, statements); problem != "" {
+		return r.fail("inclusion", "%s", problem)
 	}
 	r.Statements = statements
 	for i := range statements {
@@ -256,22 +256,23 @@ func VerifyCertificate(data []byte, trustedKey string) (*CertificateResult, erro
 	return r, nil
 }
 
-// included holds each act against the tree. A record can be erased once, by a
-// leaf that comes after it.
-func (c *Certificate) included(signed Checkpoint, statements []Statement) error {
+// notIncluded holds each act against the tree, and returns a sentence about the
+// first that does not fit, or "". A record can be erased once, by a leaf that
+// comes after it.
+func (c *Certificate) notIncluded(signed Checkpoint, statements []Statement) string {
 	for i, a := range c.Acts {
 		if ranges := statements[i].Erased; ranges[len(ranges)-1][1] >= a.Index {
-			return fmt.Errorf("The statement at index %d names records that come after it.", a.Index)
+			return fmt.Sprintf("The statement at index %d names records that come after it.", a.Index)
 		}
 		if a.Index >= signed.Size {
-			return fmt.Errorf("The checkpoint's tree has no leaf %d.", a.Index)
+			return fmt.Sprintf("The checkpoint's tree has no leaf %d.", a.Index)
 		}
 		commitment := Commit(a.Salt, a.Statement)
 		if err := tlog.CheckRecord(a.Proof, signed.Size, signed.Root, a.Index, tlog.RecordHash(commitment[:])); err != nil {
-			return fmt.Errorf("The statement, with this salt, is not leaf %d of that log: it or the proof was changed.", a.Index)
+			return fmt.Sprintf("The statement, with this salt, is not leaf %d of that log: it or the proof was changed.", a.Index)
 		}
 	}
-	return nil
+	return ""
 }
 
 // parseCertificate reads the one permitted form: what was understood is written

@@ -8,6 +8,7 @@ import (
 
 	"assent/internal/app"
 	"assent/internal/fault"
+	"assent/internal/interchange"
 	"assent/internal/register"
 )
 
@@ -54,7 +55,8 @@ func runFsck(ctx context.Context, c *call) error {
 func runExport(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	key := c.flags.String("site", "", "site key")
-	format := c.flags.String("format", "ndjson", "ndjson (whole records) or csv")
+	format := c.flags.String("format", "ndjson", "ndjson (whole records), csv, jsonld (ISO/IEC TS 27560 with DPV terms) or kantara (consent receipts 1.1)")
+	contact := contactFlags(c)
 	from := c.flags.String("from", "", "first day, YYYY-MM-DD, UTC")
 	to := c.flags.String("to", "", "last day, YYYY-MM-DD, UTC, included")
 	if err := c.parse(0); err != nil {
@@ -83,11 +85,24 @@ func runExport(ctx context.Context, c *call) error {
 	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
 		return err
 	}
-	n, err := parts.Register.Export(ctx, c.out, q)
+	n, err := parts.Export(ctx, c.out, q, *contact)
 	if err == nil {
 		fmt.Fprintf(c.err, "%d records\n", n)
 	}
+	if err == nil && *format == interchange.Kantara && !contact.Complete() {
+		fmt.Fprintln(c.err, "They fit the schema, but the specification also wants to know how to reach the controller. Add --contact, --email, --phone and --address.")
+	}
 	return err
+}
+
+// contactFlags declare what no notice version says about the controller.
+func contactFlags(c *call) *interchange.Contact {
+	contact := new(interchange.Contact)
+	c.flags.StringVar(&contact.Name, "contact", "", "jsonld, kantara: a person or office of the controller")
+	c.flags.StringVar(&contact.Email, "email", "", "jsonld, kantara: its e-mail address")
+	c.flags.StringVar(&contact.Phone, "phone", "", "jsonld, kantara: its telephone number, like +49-30-1234")
+	c.flags.StringVar(&contact.Address, "address", "", "jsonld, kantara: the controller's postal address")
+	return contact
 }
 
 // day reads a day and adds some, zero time for none.

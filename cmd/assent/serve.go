@@ -43,8 +43,10 @@ func (c *call) serverFlags(cfg *app.Config) {
 	c.flags.StringVar(&cfg.GeoIP, "geoip", "", "MMDB file with countries, instead of the built-in table")
 	c.flags.StringSliceVar(&cfg.TrustProxies, "trust-proxy", nil, "network of a reverse proxy whose X-Forwarded-For is believed, for example 10.0.0.0/8; repeat for more")
 	c.flags.StringVar(&cfg.CountryHeader, "country-header", "", "header in which those proxies say the visitor's country, for example CF-IPCountry; then a CDN may keep one script for each country")
+	c.flags.DurationVar(&cfg.Drain, "drain", 0, "how long /readyz says no at the end before connections are closed, for example 5s behind a load balancer")
 	c.flags.DurationVar(&cfg.WitnessEvery, "witness-every", time.Minute, "how often witnesses are asked to cosign a register that grew (assent witness ask)")
 	c.flags.StringVar(&cfg.Highwater, "highwater", "", "file that remembers how far each log was signed, better on another disk than the data (default DIR/highwater)")
 	c.flags.IntVar(&cfg.ScrubRate, "scrub", register.ScrubRate, "records a second that the check in the background reads; 0 for none")
 	c.flags.IntVar(&cfg.RatePerMinute, "rate", 600, "consents a minute taken from one masked network; 0 for no limit")
+	c.flags.IntVar(&cfg.SiteRatePerMinute, "site-rate", 0, "consents a minute taken for one site by this node; 0 for no limit")
 }

@@ -33,6 +33,12 @@ type Config struct {
 	CountryHeader string   // in which those proxies say the visitor's country; "" for none
 	RatePerMinute int      // consents a minute per masked network; 0 for no limit
 
+	SiteRatePerMinute int // consents a minute for one site; 0 for no limit
+
+	// Drain is how long /readyz says no before the server stops to listen, so that a
+	// load balancer sends nothing more.
+	Drain time.Duration
+
 	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
 	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
 	ScrubRate    int           // records a second that the background check reads; 0 for none

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,6 +38,9 @@ type App struct {
 	work    sync.WaitGroup
 	once    sync.Once
 	closing error
+
+	drain    time.Duration
+	draining atomic.Bool // /readyz says no
 }
 
 // shutdownGrace is how long open requests may take to end.
@@ -59,12 +63,15 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if c.RatePerMinute < 0 {
 		return nil, fault.New(fault.Invalid, "--rate is a number of consents a minute, or 0 for no limit, not %d.", c.RatePerMinute)
 	}
+	if c.SiteRatePerMinute < 0 {
+		return nil, fault.New(fault.Invalid, "--site-rate is a number of consents a minute, or 0 for no limit, not %d.", c.SiteRatePerMinute)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, listenFault(c.Listen, err)
 	}
-	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 2), release: func() {}}
-	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, CountryHeader: country, RatePerMinute: c.RatePerMinute}); err != nil {
+	a := &App{Addr: listener.Addr().String(), failed: make(chan error, 2), release: func() {}, drain: c.Drain}
+	if err := a.start(ctx, c, listener, public.Deps{TrustProxies: proxies, CountryHeader: country, RatePerMinute: c.RatePerMinute, SiteRatePerMinute: c.SiteRatePerMinute}); err != nil {
 		listener.Close()
 		a.Close()
 		return nil, err
@@ -125,7 +132,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
 	deps.VerifyPage = banner.VerifyPage
 	deps.Handovers = a.Handovers
-	deps.Ready, deps.PublicURL = a.DB.Ping, a.PublicURL
+	deps.Ready, deps.PublicURL = a.ready, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
@@ -145,6 +152,15 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 		}
 	}()
 	return nil
+}
+
+// ready tells whether decisions should be sent here: the database answers, its
+// schema is one that this binary can work with, and the server is not about to end.
+func (a *App) ready(ctx context.Context) error {
+	if a.draining.Load() {
+		return fault.New(fault.Unavailable, "This server is about to end.")
+	}
+	return a.DB.Compatible(ctx)
 }
 
 // marks opens the high-water marks, nil for none, and refuses a database that is
@@ -185,6 +201,12 @@ func (a *App) recompile(ctx context.Context) {
 func (a *App) Wait(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
+		a.draining.Store(true)
+		select {
+		case <-time.After(a.drain):
+		case err := <-a.failed:
+			return errors.Join(err, a.Close())
+		}
 		return a.Close()
 	case err := <-a.failed:
 		return errors.Join(err, a.Close())

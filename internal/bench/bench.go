@@ -168,8 +168,8 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 		}
 	}
 	spec := s.load
-	spec.Addr, spec.Connections, spec.Warm, spec.Measure = p.addr, connections, b.warm, max(b.measure, spec.Measure)
-	cpu0, err := p.cpu()
+	spec.Addr, spec.Connections, spec.Warm, spec.Measure = p.addr, connections, max(b.warm, spec.Warm), max(b.measure, spec.Measure)
+	cpu0, err := p.cpuOfAll()
 	if err != nil {
 		return r, err
 	}
@@ -182,7 +182,7 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 		return r, fmt.Errorf("%w; the server said: %.2000s", err, p.lastWords())
 	}
 	busy1, all1, _ := machineCPU()
-	cpu1, err := p.cpu()
+	cpu1, err := p.cpuOfAll()
 	if err != nil {
 		return r, err
 	}
@@ -190,7 +190,7 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 	n := time.Duration(max(result.Accepted, 1))
 	r.cpu, r.generator = (cpu1-cpu0)/n, result.CPU/n
 	r.busy = float64(busy1-busy0) / float64(max(all1-all0, 1))
-	if r.now, r.peak, err = p.memory(); err != nil {
+	if r.now, r.peak, err = p.memoryOfAll(); err != nil {
 		return r, err
 	}
 	if s.size == nil {

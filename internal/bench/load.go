@@ -22,7 +22,8 @@ const (
 // loadSpec is one load: bounded in time, on loopback, with a fixed number of
 // connections, each of which sends its next request when the last was answered.
 type loadSpec struct {
-	Addr        string // 127.0.0.1:port
+	Addr        string   // 127.0.0.1:port
+	Addrs       []string // several servers in place of it: each connection has one of them, in turn
 	Requests    []requestSpec
 	Connections int
 	Warm        time.Duration // load before anything is counted
@@ -48,14 +49,19 @@ const graceForAnswers = 20 * time.Second
 // runLoad opens the connections, loads, and checks every answer. The first
 // wrong answer ends it with an error: a figure with failures in it is no figure.
 func runLoad(ctx context.Context, s loadSpec) (*loadResult, error) {
-	if err := onLoopback(s.Addr); err != nil {
-		return nil, err
+	if len(s.Addrs) == 0 {
+		s.Addrs = []string{s.Addr}
+	}
+	for _, addr := range s.Addrs {
+		if err := onLoopback(addr); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	clients := make([]*client, s.Connections)
 	for i := range clients {
-		c, err := newClient(ctx, &s)
+		c, err := newClient(ctx, &s, s.Addrs[i%len(s.Addrs)])
 		if err != nil {
 			return nil, err
 		}
@@ -122,6 +128,7 @@ func summary(clients []*client, measured time.Duration) *loadResult {
 // client is one connection and the goroutine that owns it.
 type client struct {
 	spec     *loadSpec
+	addr     string
 	conn     net.Conn
 	requests []*request
 	answers  answerReader
@@ -131,17 +138,17 @@ type client struct {
 	accepted int
 }
 
-func newClient(ctx context.Context, s *loadSpec) (*client, error) {
-	c := &client{spec: s, ids: newIDSource()}
+func newClient(ctx context.Context, s *loadSpec, addr string) (*client, error) {
+	c := &client{spec: s, addr: addr, ids: newIDSource()}
 	for _, spec := range s.Requests {
-		r, err := newRequest(s.Addr, spec)
+		r, err := newRequest(addr, spec)
 		if err != nil {
 			return nil, err
 		}
 		c.requests = append(c.requests, r)
 	}
 	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", s.Addr)
+	conn, err := d.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +182,7 @@ func (c *client) run(number int, from, until time.Time) error {
 
 func (c *client) exchange(r *request, spec requestSpec) (code int, body []byte, err error) {
 	if c.spec.Ordinary {
-		return c.ordinary.exchange(c.spec.Addr, r, spec)
+		return c.ordinary.exchange(c.addr, r, spec)
 	}
 	if _, err := c.conn.Write(r.bytes); err != nil {
 		return 0, nil, err

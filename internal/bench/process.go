@@ -70,6 +70,7 @@ type process struct {
 	err   error // how it ended; read after done
 	addr  string
 	began time.Time
+	more  []*process // further nodes on the same database
 }
 
 // begin starts a command whose standard input stays open and, for a role,
@@ -184,8 +185,10 @@ func (p *process) await(ctx context.Context, path string) (time.Duration, error)
 	}
 }
 
-// stop asks the server to end, and makes it after 15 seconds.
-func (p *process) stop() error {
+// stop asks the server, and those beside it, to end, and makes it after 15 seconds.
+func (p *process) stop() error { return p.all((*process).stopOne) }
+
+func (p *process) stopOne() error {
 	p.stdin.Close()
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {

@@ -33,10 +33,12 @@ var rows = []struct {
 	{[]string{"post-postgres", "full-postgres"}, func(b *bench, ctx context.Context) error {
 		return b.measurePosts(ctx, db.Postgres, "post-postgres", "full-postgres", 0.35, 328)
 	}},
+	{[]string{"nodes"}, (*bench).measureNodes},
 	{[]string{"script"}, (*bench).measureScript},
 	{[]string{"memory"}, (*bench).measureMemory},
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
+	{[]string{"register"}, (*bench).measureRegister},
 	{[]string{"erasure"}, (*bench).measureErasure},
 	{[]string{"start"}, (*bench).measureStart},
 	{[]string{"banner"}, (*bench).measureBanner},
@@ -58,6 +60,8 @@ const (
 	limitMemory  = 120e6
 	limitVerify  = time.Millisecond
 	limitFsck    = 200_000
+	limitBytes   = 600
+	limitLookup  = time.Millisecond
 	limitErased  = 2000
 	limitBeside  = 0.70 // of the write load, while records are erased
 	limitStart   = 150 * time.Millisecond

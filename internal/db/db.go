@@ -44,10 +44,11 @@ type Options struct {
 
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
-	Engine Engine
-	read   *sql.DB
-	write  *sql.DB // SQLite: exactly one connection; PostgreSQL: the same pool as read
-	path   string  // SQLite file, for messages
+	Engine  Engine
+	read    *sql.DB
+	write   *sql.DB // SQLite: exactly one connection; PostgreSQL: the same pool as read
+	path    string  // SQLite file, for messages
+	address string  // of PostgreSQL; it may hold a password
 
 	failure failure
 }

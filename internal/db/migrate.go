@@ -26,7 +26,30 @@ type migration struct {
 	number int
 	name   string
 	script string
+	// compatible is the oldest binary, by the newest schema it knows, that can work
+	// with the database after this migration: what its first line says,
+	// "-- compatible with N", else number.
+	compatible int
 }
+
+// compatibleSince is the migration that made the column compatible_with.
+const compatibleSince = 12
+
+// testMigration is set by -ldflags -X in a test that runs two builds side by
+// side: number, a line break, and a script.
+var testMigration string
+
+func newMigration(number int, name, script string) migration {
+	m := migration{number: number, name: name, script: script, compatible: number}
+	if first, _, _ := strings.Cut(script, "\n"); strings.HasPrefix(first, compatibleMark) {
+		if n, err := strconv.Atoi(strings.TrimSpace(first[len(compatibleMark):])); err == nil && n < number {
+			m.compatible = n
+		}
+	}
+	return m
+}
+
+const compatibleMark = "-- compatible with "
 
 func migrationsFor(engine Engine) ([]migration, error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql")
@@ -50,7 +73,14 @@ func migrationsFor(engine Engine) ([]migration, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, migration{number, name, string(script)})
+		list = append(list, newMigration(number, name, string(script)))
+	}
+	if digits, script, ok := strings.Cut(testMigration, "\n"); ok {
+		number, err := strconv.Atoi(digits)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, newMigration(number, "test", script))
 	}
 	return list, nil
 }
@@ -79,10 +109,10 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if at > newest {
-		return fault.New(fault.Unavailable, "This database was last used by a newer Assent (schema %d; this binary knows %d). Install the newer binary, or restore a backup from before the upgrade.", at, newest)
+	if at >= newest {
+		return d.compatible(ctx, at, newest)
 	}
-	if at == newest || at > 0 && o.ReadOnly && o.AnyOlder {
+	if at > 0 && o.ReadOnly && o.AnyOlder {
 		return nil
 	}
 	if at == 0 && (o.Existing || o.ReadOnly) {
@@ -92,6 +122,32 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 		return fault.New(fault.Unavailable, "This database has an older schema (%d; this binary wants %d). Run assent migrate first.", at, newest)
 	}
 	return d.apply(ctx, list)
+}
+
+// Compatible tells whether this binary can work with the schema that the database
+// has now: it may have been upgraded by a newer one meanwhile. Then it is a fault
+// that says so.
+func (d *DB) Compatible(ctx context.Context) error {
+	at, err := d.schemaAt(ctx)
+	if err != nil {
+		return err
+	}
+	return d.compatible(ctx, at, SchemaNumber(d.Engine))
+}
+
+// compatible asks the migrations that this binary does not know.
+func (d *DB) compatible(ctx context.Context, at, newest int) error {
+	if at <= newest {
+		return nil
+	}
+	var oldest int
+	if err := d.read.QueryRowContext(ctx, "select max(compatible_with) from schema_migration where number > $1", newest).Scan(&oldest); err != nil {
+		return d.Explain(err)
+	}
+	if oldest > newest {
+		return fault.New(fault.Unavailable, "This database was last used by a newer Assent (schema %d; this binary knows %d). Install the newer binary, or restore a backup from before the upgrade.", at, newest)
+	}
+	return nil
 }
 
 func (d *DB) apply(ctx context.Context, list []migration) error {
@@ -115,6 +171,9 @@ func (d *DB) apply(ctx context.Context, list []migration) error {
 				}
 			}
 			_, err := tx.ExecContext(ctx, "insert into schema_migration (number, name, applied_at) values ($1, $2, $3)", m.number, m.name, time.Now().UnixMilli())
+			if err == nil && m.number >= compatibleSince {
+				_, err = tx.ExecContext(ctx, "update schema_migration set compatible_with = $1 where number = $2", m.compatible, m.number)
+			}
 			return err
 		})
 		if err != nil {

@@ -3,7 +3,9 @@ package db
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"io"
 	"net"
 	"time"
 
@@ -32,14 +34,63 @@ func Connect(ctx context.Context, address string) (*Connection, error) {
 // Explain is DB.Explain.
 func (c *Connection) Explain(err error) error { return c.db.Explain(err) }
 
-func openPostgres(ctx context.Context, o Options) (*DB, error) {
-	cfg, err := pgx.ParseConfig(o.URL)
+// How long a database may be silent before a connection to it counts as lost: a
+// primary that lost its power sends no goodbye, and its successor waits.
+const (
+	connectTime = 2 * time.Second // for each of several hosts
+	silenceTime = 5 * time.Second
+)
+
+// postgresConfig reads an address, which may name several hosts, and sees to it
+// that connections end that are of no use any more: to a server that is gone, and
+// to one that was a primary and takes only reads now.
+func postgresConfig(address string) (*pgx.ConnConfig, error) {
+	cfg, err := pgx.ParseConfig(address)
 	if err != nil {
 		// The cause may quote the password, so it is dropped.
 		return nil, fault.New(fault.Invalid, "The --database address cannot be read. It looks like postgres://user:password@host:5432/name.")
 	}
 	if cfg.ConnectTimeout == 0 {
-		cfg.ConnectTimeout = 5 * time.Second
+		cfg.ConnectTimeout = connectTime
+		if len(cfg.Fallbacks) == 0 {
+			cfg.ConnectTimeout = 5 * time.Second
+		}
+	}
+	dialer := &net.Dialer{Control: noticeSilence, KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silenceTime / 2, Interval: time.Second, Count: 3}}
+	cfg.DialFunc = dialer.DialContext
+	usual := cfg.OnPgError
+	cfg.OnPgError = func(c *pgconn.PgConn, e *pgconn.PgError) bool {
+		return e.Code != "25006" && usual(c, e) // read_only_sql_transaction
+	}
+	return cfg, nil
+}
+
+// Connect opens a PostgreSQL connection outside the pool, for work that is in a
+// hurry and holds locks on what other nodes wait for. The server gives those
+// locks back within seconds when this process, or the network, goes away while
+// a transaction is open.
+func (d *DB) Connect(ctx context.Context) (*pgx.Conn, error) {
+	cfg, err := postgresConfig(d.address)
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range map[string]string{
+		"application_name": "assent register", "idle_in_transaction_session_timeout": "3000",
+		"tcp_user_timeout": "5000", "tcp_keepalives_idle": "3", "tcp_keepalives_interval": "1", "tcp_keepalives_count": "3",
+		// Its statements look a few rows up by key and are the same all day, but the
+		// tables' statistics can be of the day before, when they were empty.
+		"enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
+	} {
+		cfg.RuntimeParams[name] = value
+	}
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	return conn, d.Explain(err)
+}
+
+func openPostgres(ctx context.Context, o Options) (*DB, error) {
+	cfg, err := postgresConfig(o.URL)
+	if err != nil {
+		return nil, err
 	}
 	if o.ReadOnly {
 		cfg.RuntimeParams["default_transaction_read_only"] = "on"
@@ -47,7 +98,7 @@ func openPostgres(ctx context.Context, o Options) (*DB, error) {
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16)
-	d := &DB{Engine: Postgres, read: pool, write: pool}
+	d := &DB{Engine: Postgres, read: pool, write: pool, address: o.URL}
 	if err := pool.PingContext(ctx); err != nil {
 		pool.Close()
 		return nil, d.Explain(err)
@@ -88,7 +139,8 @@ func explainPostgres(err error) string {
 	}
 	var netErr *net.OpError
 	var connect *pgconn.ConnectError
-	if errors.As(err, &netErr) || errors.As(err, &connect) || errors.Is(err, sql.ErrConnDone) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
+	if errors.As(err, &netErr) || errors.As(err, &connect) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, driver.ErrBadConn) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || pgconn.Timeout(err) || pgconn.SafeToRetry(err) {
 		return "The PostgreSQL server cannot be reached. Check that it is running and that the host and port in --database are right."
 	}
 	return ""

@@ -11,6 +11,7 @@ import (
 
 	"assent/internal/browsertest"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/debugger"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/chromedp"
@@ -69,7 +70,8 @@ func (v *visitor) forget() {
 func (v *visitor) holds(t *testing.T) []string {
 	t.Helper()
 	var list []string
-	answer, err := chromedp.Call(v.ctx, storage.GetCookies, storage.GetCookiesParams{})
+	tab := chromedp.FromContext(v.ctx)
+	answer, err := cdp.Call(v.ctx, tab.Browser, storage.GetCookies, storage.GetCookiesParams{BrowserContextID: tab.BrowserContextID})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,9 @@ func (p *public) consent(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if !p.bySite.Allow(live.ID) {
+		return 0, fault.New(fault.TooMany, "Too many decisions came for this site within a minute. Nothing was recorded; send it again later.")
+	}
 	if d.Host != "" && !live.Owns(d.Host) {
 		forbidOrigin(w)
 		return 0, fault.New(fault.Forbidden, "The page is not on one of the site's domains. Add its domain to the site in the console.")

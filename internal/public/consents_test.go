@@ -208,6 +208,20 @@ func TestRateByNetwork(t *testing.T) {
 	}
 }
 
+func TestRateBySite(t *testing.T) {
+	f := newFixture(t, dbtest.SQLite(t), func(deps *public.Deps, _ *register.Config) { deps.SiteRatePerMinute = 2 })
+	for range 2 {
+		if got := f.post(f.decision()); got.status != 201 {
+			t.Fatalf("%d %s", got.status, got.body)
+		}
+	}
+	got := f.post(f.decision())
+	got.wantProblem(t, 429, "Too many decisions came for this site")
+	if got.header.Get("Retry-After") == "" || f.records() != 2 {
+		t.Errorf("Retry-After %q, %d records", got.header.Get("Retry-After"), f.records())
+	}
+}
+
 func TestEventsDoNotUseUpTheShareOfDecisions(t *testing.T) {
 	f := newFixture(t, dbtest.SQLite(t), func(deps *public.Deps, _ *register.Config) {
 		deps.TrustProxies, deps.RatePerMinute = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}, 1

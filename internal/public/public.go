@@ -46,7 +46,10 @@ type Deps struct {
 	// minute; 0 for no limit. Loopback and private networks are the operator's
 	// own and have none.
 	RatePerMinute int
-	Now           func() time.Time // nil: the system's clock
+	// SiteRatePerMinute is how many decisions are taken for one site a minute; 0 for
+	// no limit.
+	SiteRatePerMinute int
+	Now               func() time.Time // nil: the system's clock
 }
 
 // maxNetworks bounds the memory of the limit by network: about 10 MB.
@@ -61,6 +64,7 @@ type public struct {
 	byNetwork          *web.Limiter[netip.Prefix] // decisions
 	eventsByNetwork    *web.Limiter[netip.Prefix] // batches of events, which must not use up the decisions' share
 	handoversByNetwork *web.Limiter[netip.Prefix] // two for each hand-over
+	bySite             *web.Limiter[int64]        // decisions
 	meters             *meters
 	buffers            sync.Pool    // *[]byte, for bodies and answers
 	waiting            atomic.Int64 // decisions that wait for the register
@@ -86,6 +90,7 @@ func New(d Deps) http.Handler {
 		byNetwork:          web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
 		eventsByNetwork:    web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
 		handoversByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
+		bySite:             web.NewLimiter[int64](d.SiteRatePerMinute, maxNetworks, d.Now),
 		scripts:            map[string]*script{},
 		manifests:          map[string]*manifest{},
 		varyCountry:        []string{"Accept-Encoding, " + d.CountryHeader},

@@ -25,13 +25,17 @@ type openLog struct {
 	checkpoint []byte
 	edge       *edge // ahead of size while a transaction runs
 	refused    error // why nothing may be appended
+
+	// PostgreSQL only.
+	before edge // as it was before the batch
+	shared int  // batches for which other nodes are expected to grow it too
 }
 
 // batch is one transaction. It has two ways. Nearly always the logs are as this
 // process left them and no record is a repeat: then it writes at once, and the
-// writing itself tells whether that was right (trust on SQLite, state on
-// PostgreSQL). Where it was not, nothing is stored, and the batch starts again
-// by reading everything first (run).
+// writing itself tells whether that was right (trust on SQLite, swift on
+// PostgreSQL, see nodes.go). Where it was not, nothing is stored, and the batch
+// starts again by reading first (run; locked).
 type batch struct {
 	writer  *writer
 	ctx     context.Context
@@ -39,6 +43,8 @@ type batch struct {
 	answers []outcome          // by call
 	logs    map[int64]*openLog // of the sites in this batch that have one
 	fresh   []*call            // to be inserted, in the order of arrival
+	marked  bool               // the edges' marks are those of this batch
+	looked  bool               // for records that are stored or were erased
 	erased  map[Mark]int64     // when records with IDs of this batch were erased, Unix milliseconds
 }
 
@@ -70,7 +76,7 @@ func (b *batch) trust(tx *sql.Tx) error {
 
 func (b *batch) write(tx *sql.Tx, stored map[uuid.UUID]Stored) error {
 	if b.sort(stored); len(b.fresh) == 0 {
-		return nil
+		return b.touch(tx)
 	}
 	if n, err := b.writer.sql.insert(b.ctx, tx, b.fresh); err != nil {
 		return err
@@ -107,27 +113,8 @@ func (b *batch) store(tx *sql.Tx, grown []grown) error {
 	return nil
 }
 
-// state does all of it in one statement, which is a transaction of its own: one
-// round trip instead of seven. A repeat violates the unique index on the IDs.
-func (b *batch) state() error {
-	if b.sort(nil); len(b.fresh) == 0 {
-		return nil
-	}
-	grown, err := b.grow()
-	if err != nil {
-		return err
-	}
-	if err := b.writer.sql.state(b.ctx, grown[0], b.fresh); err != nil {
-		return err
-	}
-	b.keep(grown)
-	return nil
-}
-
 // remembers tells whether the batch's logs are in memory, as the last
-// transaction left them. On PostgreSQL it has to be one log, because the rows of
-// several are locked in order before anything is written (see openLogs), and a
-// batch that cannot fill a run.
+// transaction left them.
 func (b *batch) remembers() bool {
 	b.logs = make(map[int64]*openLog, 1)
 	for _, c := range b.calls {
@@ -137,15 +124,7 @@ func (b *batch) remembers() bool {
 		}
 		b.logs[log.siteID] = log
 	}
-	if b.writer.db.Engine == db.SQLite {
-		return true
-	}
-	for _, log := range b.logs {
-		if (log.size+int64(len(b.calls)))>>runBits != log.size>>runBits {
-			return false
-		}
-	}
-	return len(b.logs) == 1
+	return true
 }
 
 // openLogs reads the rows of sites' logs, in the order of their site IDs, so that two processes never wait for each other in a circle, and brings
@@ -314,6 +293,20 @@ func (b *batch) grow() (list []grown, err error) {
 		list = append(list, g)
 	}
 	return list, nil
+}
+
+// touch makes sure, on PostgreSQL, that a repeat's first commit has reached the
+// synchronous standby (see touchQuery).
+func (b *batch) touch(tx *sql.Tx) error {
+	if b.writer.db.Engine != db.Postgres {
+		return nil
+	}
+	for id := range b.logs {
+		if _, err := tx.ExecContext(b.ctx, touchQuery, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keep makes the logs in memory what was written. They are dropped again when

@@ -153,6 +153,29 @@ func TestErasedBeforeItsRunIsFull(t *testing.T) {
 	})
 }
 
+// An erased record that comes again where it would fill a run is refused, and
+// leaves nothing of the run behind.
+func TestErasedOneThatWouldFillARun(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		r := open(t, d)
+		addSite(t, d, r, 1)
+		e := entry(1)
+		mustAppend(t, r, e)
+		load(t, r, 1<<runBits-3, 64)
+		if _, err := r.EraseRecord(t.Context(), e.RecordID, OnRequest); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := r.Append(t.Context(), e)
+		wantKind(t, err, fault.Gone)
+		if s := mustAppend(t, r, entry(1)); s.Index != 1<<runBits-1 {
+			t.Errorf("the record is at %d", s.Index)
+		}
+		if report := mustFsck(t, r); !report.OK() || report.Records != 1<<runBits-2 || report.Erased != 1 {
+			t.Errorf("fsck: %+v", report)
+		}
+	})
+}
+
 func TestCertificates(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {
 		r := open(t, d)

@@ -33,6 +33,9 @@ type acted struct {
 	err   error
 }
 
+// eraseTime is batchTime for an act, which may remove thousands of records.
+const eraseTime = 20 * time.Second
+
 // erase does an act and answers, whatever happens.
 func (w *writer) erase(a *act) {
 	done, err := w.attemptErase(a)
@@ -48,7 +51,7 @@ func (w *writer) erase(a *act) {
 
 func (w *writer) attemptErase(a *act) (done acted, err error) {
 	begin := time.Now()
-	err = w.guarded(func(ctx context.Context) error {
+	err = w.guarded(eraseTime, func(ctx context.Context) error {
 		b := &batch{writer: w, ctx: ctx}
 		return w.db.WriteBetween(ctx, func(tx *sql.Tx) error {
 			begin = time.Now()
@@ -265,12 +268,13 @@ func (s *statements) unplace(ctx context.Context, tx *sql.Tx, log *openLog, remo
 	return nil
 }
 
+const erasedColumns = "select mark, time from erased join erasure on site_id = place >> 40 and idx = act where mark "
+
 // erasedAmong finds those of the calls whose record IDs are those of erased
 // records; nil when there are none, which is nearly always.
 func (s *statements) erasedAmong(ctx context.Context, tx *sql.Tx, calls []*call) (found map[Mark]int64, err error) {
-	const query = "select mark, time from erased join erasure on site_id = place >> 40 and idx = act where mark "
 	if s.db.Engine == db.Postgres {
-		return collectMarks(tx.QueryContext(ctx, query+"= any($1)", marksOf(calls)))
+		return collectMarks(tx.QueryContext(ctx, erasedColumns+"= any($1)", marksOf(calls)))
 	}
 	args := make([]any, 0, widest)
 	for len(calls) > 0 {

@@ -18,9 +18,13 @@ import (
 // ExportQuery selects what to export of one site.
 type ExportQuery struct {
 	SiteID int64
-	Format string    // ndjson or csv
+	Format string    // ndjson or csv; of no meaning with Line
 	From   time.Time // first instant; zero: from the beginning
 	To     time.Time // first instant after; zero: to the end
+
+	// Line makes what a format that this room does not know has for a record, its line
+	// end included; nil: Format. What it returns is written before the next call.
+	Line func(ctx context.Context, r *receipt.Record) ([]byte, error)
 }
 
 // Export writes a site's records in their order and returns how many. Memory
@@ -39,10 +43,23 @@ func (r *Register) Export(ctx context.Context, w io.Writer, q ExportQuery) (int6
 	out := bufio.NewWriterSize(w, 64<<10)
 	var put func(index int64, salt, payload []byte) error
 	flush := out.Flush
-	switch q.Format {
-	case "ndjson":
+	switch {
+	case q.Line != nil:
+		put = func(index int64, _, payload []byte) error {
+			record, err := exported(index, payload)
+			if err != nil {
+				return err
+			}
+			line, err := q.Line(ctx, record)
+			if err != nil {
+				return err
+			}
+			_, err = out.Write(line)
+			return err
+		}
+	case q.Format == "ndjson":
 		put = func(index int64, salt, payload []byte) error { return putLine(out, index, salt, payload) }
-	case "csv":
+	case q.Format == "csv":
 		table := csv.NewWriter(out)
 		table.UseCRLF = true
 		if err := table.Write(csvHeader); err != nil {
@@ -50,9 +67,9 @@ func (r *Register) Export(ctx context.Context, w io.Writer, q ExportQuery) (int6
 		}
 		cells := make([]string, 0, len(csvHeader))
 		put = func(index int64, _, payload []byte) error {
-			record, err := receipt.ParseRecord(payload)
+			record, err := exported(index, payload)
 			if err != nil {
-				return fault.Wrap(fault.Unavailable, err, "The record at index %d was changed in the database, so the export stopped there. Run assent fsck.", index)
+				return err
 			}
 			cells = appendCells(cells[:0], index, record)
 			return table.Write(cells)
@@ -66,6 +83,14 @@ func (r *Register) Export(ctx context.Context, w io.Writer, q ExportQuery) (int6
 		return n, err
 	}
 	return n, flush()
+}
+
+func exported(index int64, payload []byte) (*receipt.Record, error) {
+	record, err := receipt.ParseRecord(payload)
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "The record at index %d was changed in the database, so the export stopped there. Run assent fsck.", index)
+	}
+	return record, nil
 }
 
 // each streams the matching records.

@@ -2,9 +2,11 @@ package register
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -116,3 +118,61 @@ func TestEmptyCSVHasAHeader(t *testing.T) {
 		t.Errorf("%d records, %v, %q", n, err, out.String())
 	}
 }
+
+// A format of another room is asked record by record, in order, and each line is
+// written before the next is asked for, so that none has to be kept; an erased record
+// is not among them.
+func TestExportOfAnotherFormat(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		r := open(t, d)
+		addSite(t, d, r, 1)
+		var all []Stored
+		for range 4 {
+			all = append(all, mustAppend(t, r, entry(1)))
+		}
+		if _, err := r.Erase(t.Context(), Erasing{SiteID: 1, Reason: OnRequest, Next: once([]int64{all[1].Index})}); err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		var line []byte // one for all, as an encoder has it
+		n, err := r.Export(t.Context(), &out, ExportQuery{SiteID: 1, Line: func(_ context.Context, rec *receipt.Record) ([]byte, error) {
+			line = append(append(line[:0], rec.RecordID...), '\n')
+			return line, nil
+		}})
+		want := all[0].RecordID.String() + "\n" + all[2].RecordID.String() + "\n" + all[3].RecordID.String() + "\n"
+		if err != nil || n != 3 || out.String() != want {
+			t.Errorf("%d records, %v, %q; want %q", n, err, &out, want)
+		}
+		refused := errors.New("no notice")
+		if _, err := r.Export(t.Context(), &out, ExportQuery{SiteID: 1, Line: func(context.Context, *receipt.Record) ([]byte, error) { return nil, refused }}); !errors.Is(err, refused) {
+			t.Errorf("a line that cannot be made: %v", err)
+		}
+	})
+}
+
+// Memory does not grow with the records: what is written leaves while it is made.
+func TestExportStreams(t *testing.T) {
+	r := open(t, dbtest.SQLite(t))
+	addSite(t, r.db, r, 1)
+	for range 20 {
+		mustAppend(t, r, entry(1))
+	}
+	made, behind := 0, 0
+	line := bytes.Repeat([]byte{'x'}, 32<<10)
+	out := writes(func(p []byte) (int, error) { behind -= len(p); return len(p), nil })
+	_, err := r.Export(t.Context(), out, ExportQuery{SiteID: 1, Line: func(context.Context, *receipt.Record) ([]byte, error) {
+		if behind > 3*len(line) {
+			t.Errorf("%d bytes are kept after %d lines", behind, made)
+		}
+		made++
+		behind += len(line)
+		return line, nil
+	}})
+	if err != nil || made != 20 || behind != 0 {
+		t.Errorf("%d lines, %d bytes missing, %v", made, behind, err)
+	}
+}
+
+type writes func(p []byte) (int, error)
+
+func (w writes) Write(p []byte) (int, error) { return w(p) }

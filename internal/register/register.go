@@ -3,16 +3,15 @@
 // salted commitments, and a checkpoint that is signed with every batch.
 //
 // A record passes two stages, in writer.go: it is inserted, and its log's tree
-// grows over it (tree.go). Both happen in one transaction today. Callers see
-// only Append, which answers once the record is on disk, so a sequencer that
-// grows the trees of several nodes can later stand between the two.
+// grows over it (tree.go), both in one transaction. Callers see only Append,
+// which answers once the record is on disk. Several nodes on one PostgreSQL grow
+// the same logs, one after the other (nodes.go).
 package register
 
 import (
 	"context"
 	"crypto/ed25519"
 	"database/sql"
-	"sync"
 	"time"
 
 	"assent/internal/db"
@@ -67,9 +66,6 @@ type Config struct {
 type Register struct {
 	db     *db.DB
 	writer *writer
-
-	closing sync.RWMutex // held for reading while a call is put in the queue
-	closed  bool
 }
 
 // Open starts the register's writer. The caller closes the register before the
@@ -100,12 +96,7 @@ func Open(ctx context.Context, c Config) (*Register, error) {
 // Close refuses further entries, lets the writer finish those that wait, and
 // returns when it has, or with the context's error.
 func (r *Register) Close(ctx context.Context) error {
-	r.closing.Lock()
-	if !r.closed {
-		r.closed = true
-		close(r.writer.queue)
-	}
-	r.closing.Unlock()
+	r.writer.queue.close()
 	select {
 	case <-r.writer.done:
 		return nil
@@ -183,17 +174,15 @@ func (r *Register) Append(ctx context.Context, e Entry) (s Stored, repeated bool
 }
 
 func (r *Register) enqueue(c *call) error {
-	r.closing.RLock()
-	defer r.closing.RUnlock()
-	if r.closed {
+	switch r.writer.queue.put(c) {
+	case shutQueue:
 		return fault.New(fault.Unavailable, "This server is shutting down. Nothing was recorded; send the decision again.")
-	}
-	select {
-	case r.writer.queue <- c:
-		return nil
-	default:
+	case siteFull:
+		return fault.New(fault.Unavailable, "More decisions are arriving for this site than can be written. Nothing was recorded; send the decision again in a few seconds.")
+	case full:
 		return fault.New(fault.Unavailable, "More decisions are arriving than can be written. Nothing was recorded; send the decision again in a few seconds.")
 	}
+	return nil
 }
 
 var errReadOnly = fault.New(fault.Unavailable, "The register was opened without a signing key, for reading only.")

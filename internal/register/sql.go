@@ -47,19 +47,24 @@ const (
 	// A whole batch of one log. Records, tiles and tail hang on the swap: where it
 	// finds another checkpoint, nothing at all is written. The rows affected are
 	// the records'.
-	stateQuery = `with swapped as (
+	statePart1 = `with swapped as (
 			update log set size = $1, checkpoint = $2 where site_id = $3 and size = $4 and checkpoint = $5
 				and not exists (select 1 from erased where mark = any($18::bytea[])) returning site_id
 		), tiles as (
 			insert into tile (site_id, level, n, data)
 			select site_id, t.* from swapped, unnest($6::bigint[], $7::bigint[], $8::bytea[]) as t
 			on conflict (site_id, level, n) do update set data = excluded.data
-		), dropped as (
+		)`
+	// Scanning for dead rows costs, so it is done only when a bundle became full.
+	statePart2 = `, dropped as (
 			delete from tail using swapped where tail.site_id = swapped.site_id and idx < $9
-		), added as (
+		)`
+	statePart3 = `, added as (
 			insert into tail (site_id, idx, data) select site_id, $10::bigint, $11::bytea from swapped where length($11::bytea) > 0
 		) ` + insertColumns + `select r.* from swapped, unnest($12::bigint[], $13::bigint[],
-			$14::bytea[], $15::bytea[], $16::bytea[], $17::text[]) as r`
+			$14::bytea[], $15::bytea[], $16::bytea[], $17::text[]) as r where $9::bigint >= 0`
+
+	stateDropping, stateKeeping = statePart1 + statePart2 + statePart3, statePart1 + statePart3
 )
 
 // indexBits is how much of a record's place is its index in the log of its
@@ -86,6 +91,14 @@ const (
 	stretchBits = 16
 	prefixSize  = 4
 )
+
+// stateQuery stores a batch of one log.
+func stateQuery(dropping bool) string {
+	if dropping {
+		return stateDropping
+	}
+	return stateKeeping
+}
 
 func statementsFor(d *db.DB) statements { return statements{db: d} }
 
@@ -155,7 +168,11 @@ func (s *statements) one(ctx context.Context, tx *sql.Tx, query string, args []a
 func (s *statements) log(ctx context.Context, tx *sql.Tx, siteID int64) (*openLog, error) {
 	query := logQuery
 	if s.db.Engine == db.Postgres {
-		query += " for update" // another process waits here instead of failing at the swap
+		// Another process waits here instead of failing at the swap.
+		if _, err := tx.ExecContext(ctx, turnQuery, turnClass, []int64{siteID}); err != nil {
+			return nil, err
+		}
+		query += " for update"
 	}
 	l := &openLog{siteID: siteID}
 	return l, s.one(ctx, tx, query, []any{siteID}, &l.origin, &l.size, &l.checkpoint)
@@ -233,21 +250,6 @@ func joinTail(rows *sql.Rows, from int64) (tail []byte, err error) {
 		}
 	}
 	return tail, rows.Err()
-}
-
-// state stores a batch of one log, or nothing, in one statement of PostgreSQL.
-func (s *statements) state(ctx context.Context, g grown, calls []*call) error {
-	levels, numbers, data := tileArrays(g.tiles)
-	r := recordArrays(calls)
-	result, err := s.db.Writer().ExecContext(ctx, stateQuery, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
-		levels, numbers, data, g.log.edge.size>>tileHeight<<tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads, marksOf(calls))
-	if err != nil {
-		return s.db.Explain(err)
-	}
-	if n, err := result.RowsAffected(); err != nil || n != int64(len(calls)) {
-		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
-	}
-	return nil
 }
 
 func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, tiles []tile) error {
@@ -365,6 +367,7 @@ func (s *statements) insert(ctx context.Context, tx *sql.Tx, calls []*call) (cou
 
 // insertArrays sends all rows in one statement with one plan.
 func insertArrays(ctx context.Context, tx *sql.Tx, calls []*call) (int64, error) {
+	calls = byRecordID(calls)
 	r := recordArrays(calls)
 	result, err := tx.ExecContext(ctx, insertColumns+`select * from unnest($1::bigint[], $2::bigint[],
 		$3::bytea[], $4::bytea[], $5::bytea[], $6::text[])`+insertOnce, r.places, r.times, r.records, r.consents, r.salts, r.payloads)

@@ -16,6 +16,7 @@ import (
 	"assent/internal/fault"
 	"assent/receipt"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/mod/sumdb/tlog"
 	"modernc.org/sqlite"
@@ -25,7 +26,7 @@ import (
 // batchTime bounds one transaction on PostgreSQL, so that a server which hangs
 // does not hold its callers for ever. SQLite waits only for locks, and those
 // waits end by themselves.
-const batchTime = 20 * time.Second
+const batchTime = 5 * time.Second
 
 // openLogs bounds how many logs' edges stay in memory; each takes up to 35 KB.
 const openLogs = 512
@@ -51,7 +52,16 @@ type call struct {
 	leaf       tlog.Hash
 	mark       Mark
 	index      int64        // given by the batch
+	left       bool         // its log was in another node's hands when its turn came
 	answer     chan outcome // holds one, so that the writer never waits
+}
+
+// reply answers the caller, once.
+func (c *call) reply(o outcome) {
+	select {
+	case c.answer <- o:
+	default:
+	}
 }
 
 type outcome struct {
@@ -102,7 +112,7 @@ type writer struct {
 	key   ed25519.PrivateKey
 	same  func(stored, again []byte) bool
 	limit int
-	queue chan *call
+	queue *queue
 	acts  chan *act     // of erasing
 	done  chan struct{} // closed when the queue is closed and drained
 
@@ -111,14 +121,17 @@ type writer struct {
 	// Owned by run's goroutine.
 	sql  statements
 	logs map[int64]*openLog
-	high map[int64]int64 // by site: records of its log that callers know of
 	wary bool            // the last batch held a repeat, so the next one probably does too
+	conn *pgx.Conn       // PostgreSQL only: its own, with locks that do not outlive it
+	next time.Time       // when the next batch for shared logs may begin
+	late []*call         // joined the batch in hand while it waited for a lock
+	high map[int64]int64 // by site: records of its log that callers know of
 }
 
 func newWriter(c Config) *writer {
 	return &writer{
 		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
-		queue: make(chan *call, c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
+		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
 		sql: statementsFor(c.DB),
 	}
 }
@@ -126,14 +139,22 @@ func newWriter(c Config) *writer {
 func (w *writer) run() {
 	defer close(w.done)
 	defer w.sql.close()
+	defer func() {
+		if w.conn != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), leaveTime)
+			defer cancel()
+			w.conn.Close(ctx)
+		}
+	}()
 	batch := make([]*call, 0, w.limit)
 	for {
 		select {
-		case first, ok := <-w.queue:
-			if !ok {
+		case <-w.queue.ready:
+			if !w.queue.more() {
 				return
 			}
-			batch = w.gather(append(batch[:0], first))
+			w.await()
+			batch = w.gather(batch[:0])
 			w.write(batch)
 			clear(batch)
 		case a := <-w.acts:
@@ -142,39 +163,30 @@ func (w *writer) run() {
 	}
 }
 
-// gather adds what waits to a batch. While more keeps coming it lets the callers
-// run, who have perhaps just been answered: a larger batch costs hardly more
-// than a small one.
+// gather takes what waits. While more keeps coming it lets the callers run, who
+// have perhaps just been answered: a larger batch costs hardly more than a small
+// one.
 func (w *writer) gather(batch []*call) []*call {
-	for before := 0; len(batch) < w.limit; {
-		select {
-		case c, ok := <-w.queue:
-			if !ok {
-				return batch
-			}
-			batch = append(batch, c)
-		default:
-			if len(batch) == before {
-				return batch
-			}
-			before = len(batch)
-			runtime.Gosched()
-		}
+	for n, before := w.queue.length(), 0; n > before && n < w.limit; n = w.queue.length() {
+		before = n
+		runtime.Gosched()
 	}
-	return batch
+	return w.queue.take(batch, w.limit)
 }
 
 // write stores a batch and answers every caller, whatever happens.
 func (w *writer) write(calls []*call) {
 	waiting := make([]*call, 0, len(calls))
 	for _, c := range calls {
-		if err := c.ctx.Err(); err != nil { // gone before anything was written
-			c.answer <- outcome{err: fault.Wrap(fault.Unavailable, err, "The request ended before the decision was recorded. Send it again with the same record ID.")}
-			continue
+		if !c.gone() {
+			waiting = append(waiting, c)
 		}
-		waiting = append(waiting, c)
 	}
 	if len(waiting) == 0 {
+		return
+	}
+	if w.db.Engine == db.Postgres {
+		w.writeShared(waiting)
 		return
 	}
 	answers, err := w.attempt(waiting)
@@ -183,17 +195,17 @@ func (w *writer) write(calls []*call) {
 	}
 	for i, c := range waiting {
 		if err != nil {
-			c.answer <- outcome{err: err}
+			c.reply(outcome{err: err})
 			continue
 		}
 		w.acknowledged(answers[i])
-		c.answer <- answers[i]
+		c.reply(answers[i])
 	}
 }
 
-// guarded runs one transaction. When it fails nothing is stored and the edges
+// guarded runs one transaction, on PostgreSQL within a time. When it fails nothing is stored and the edges
 // in memory, which may have run ahead, are dropped.
-func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
+func (w *writer) guarded(within time.Duration, do func(ctx context.Context) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			slog.Error("register: panic while writing", "panic", p, "stack", string(debug.Stack()))
@@ -206,7 +218,7 @@ func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 	ctx := context.Background()
 	if w.db.Engine == db.Postgres {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, batchTime)
+		ctx, cancel = context.WithTimeout(ctx, within)
 		defer cancel()
 	}
 	if err := w.sql.prepare(ctx); err != nil {
@@ -218,13 +230,10 @@ func (w *writer) guarded(do func(ctx context.Context) error) (err error) {
 // attempt stores a batch in one transaction.
 func (w *writer) attempt(calls []*call) (answers []outcome, err error) {
 	var b *batch
-	err = w.guarded(func(ctx context.Context) error {
-		b = &batch{writer: w, ctx: ctx, calls: calls, answers: make([]outcome, len(calls))}
-		switch {
-		case w.wary || !b.remembers():
+	err = w.guarded(batchTime, func(ctx context.Context) error {
+		b = w.newBatch(ctx, calls)
+		if w.wary || !b.remembers() {
 			return w.db.Write(ctx, b.run)
-		case w.db.Engine == db.Postgres:
-			return b.state()
 		}
 		return w.db.Write(ctx, b.trust)
 	})

@@ -71,31 +71,45 @@ func (quietLog) Write(line []byte) (int, error) {
 
 // Limit bounds the open connections of a listener to MaxConns. When there are
 // as many, a new one takes the place of the one whose client has kept it waiting
-// longest, for a request or for the rest of one: ten thousand slow clients
-// cannot lock out a quick one, and a browser whose idle connection goes opens
-// another.
-func Limit(l net.Listener) net.Listener { return limitTo(l, MaxConns) }
+// longest, for a request, for the rest of one, or with an answer that it does not
+// read: ten thousand slow clients cannot lock out a quick one, and a browser whose
+// idle connection goes opens another.
+func Limit(l net.Listener) net.Listener { return limitTo(l, MaxConns, patience) }
 
-func limitTo(l net.Listener, limit int) *limitedListener {
-	return &limitedListener{Listener: l, places: make(chan struct{}, limit), closed: make(chan struct{})}
+// patience is how long a client may let one write of an answer stand before its
+// place may be given away; a working network needs milliseconds.
+const patience = 2 * time.Second
+
+// lookAgain is how often a connection that found no place looks whether one of
+// the others waits for its client now.
+const lookAgain = 100 * time.Millisecond
+
+func limitTo(l net.Listener, limit int, patience time.Duration) *limitedListener {
+	return &limitedListener{Listener: l, places: make(chan struct{}, limit), closed: make(chan struct{}), patience: patience}
 }
 
 type limitedListener struct {
 	net.Listener
-	places chan struct{} // one for each open connection
-	closed chan struct{}
-	once   sync.Once
+	places   chan struct{} // one for each open connection
+	closed   chan struct{}
+	once     sync.Once
+	patience time.Duration
 
-	mu            sync.Mutex
-	oldest, newly *limitedConn // those that wait for their client, by how long
+	mu      sync.Mutex
+	sending connList // whose clients are to send
+	taking  connList // whose clients are to take what is written
 }
+
+// connList are connections that wait for their client, by how long.
+type connList struct{ oldest, newest *limitedConn }
 
 // limitedConn is an open connection; prev and next link it among those waiting.
 type limitedConn struct {
 	net.Conn
 	listener   *limitedListener
-	prev, next *limitedConn // owned by listener.mu
-	waiting    bool         // owned by listener.mu
+	list       *connList // where it waits, nil for nowhere; owned by listener.mu
+	prev, next *limitedConn
+	since      time.Time // when it came there; owned by listener.mu
 	once       sync.Once
 }
 
@@ -108,12 +122,13 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		select {
 		case l.places <- struct{}{}:
 		default:
-			if victim := l.longest(); victim != nil {
-				victim.Close()
+			if l.dropLongest() {
 				continue
 			}
 			select { // all are being answered; each ends within its time limits
 			case l.places <- struct{}{}:
+			case <-time.After(lookAgain):
+				continue
 			case <-l.closed:
 				inner.Close()
 				return nil, net.ErrClosed
@@ -130,15 +145,26 @@ func (l *limitedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// longest takes the connection that has waited longest off the list.
-func (l *limitedListener) longest() *limitedConn {
+// dropLongest closes the connection that has waited longest, if any does.
+func (l *limitedListener) dropLongest() bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	c := l.oldest
+	c, taker := l.sending.oldest, l.taking.oldest
+	if taker != nil && time.Since(taker.since) >= l.patience && (c == nil || taker.since.Before(c.since)) {
+		c = taker
+	}
+	unread := c == taker
 	if c != nil {
 		c.unlink()
 	}
-	return c
+	l.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	if tcp, ok := c.Conn.(*net.TCPConn); ok && unread {
+		tcp.SetLinger(0) // else the system keeps what was not read, and tries for minutes
+	}
+	c.Close()
+	return true
 }
 
 // Read counts as waiting too, so that slow bodies are no better than slow
@@ -148,20 +174,40 @@ func (c *limitedConn) Read(p []byte) (int, error) {
 	if len(p) <= 1 {
 		return c.Conn.Read(p)
 	}
-	l := c.listener
-	l.mu.Lock()
-	body := !c.waiting
-	if body {
-		c.link()
-	}
-	l.mu.Unlock()
+	mine := c.begin(&c.listener.sending)
 	n, err := c.Conn.Read(p)
-	if body {
-		l.mu.Lock()
-		c.unlink()
-		l.mu.Unlock()
+	if mine {
+		c.stop()
 	}
 	return n, err
+}
+
+// Write waits for a client that does not read, once the system's buffers are full.
+func (c *limitedConn) Write(p []byte) (int, error) {
+	mine := c.begin(&c.listener.taking)
+	n, err := c.Conn.Write(p)
+	if mine {
+		c.stop()
+	}
+	return n, err
+}
+
+// begin puts c on a list, unless it waits already, and tells whether it did.
+func (c *limitedConn) begin(list *connList) bool {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	if c.list != nil {
+		return false
+	}
+	c.link(list)
+	return true
+}
+
+// stop takes c off its list.
+func (c *limitedConn) stop() {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	c.unlink()
 }
 
 // changed follows the server: a connection waits until the whole header of its
@@ -171,9 +217,7 @@ func (c *limitedConn) changed(s http.ConnState) {
 	case http.StateIdle:
 		c.wait()
 	case http.StateActive, http.StateHijacked:
-		c.listener.mu.Lock()
-		c.unlink()
-		c.listener.mu.Unlock()
+		c.stop()
 	}
 }
 
@@ -181,46 +225,42 @@ func (c *limitedConn) wait() {
 	c.listener.mu.Lock()
 	defer c.listener.mu.Unlock()
 	c.unlink()
-	c.link()
+	c.link(&c.listener.sending)
 }
 
-// link puts c at the end of the list; the caller holds listener.mu.
-func (c *limitedConn) link() {
-	l := c.listener
-	c.waiting, c.prev = true, l.newly
-	if l.newly != nil {
-		l.newly.next = c
+// link puts c at the end of a list; the caller holds listener.mu.
+func (c *limitedConn) link(list *connList) {
+	c.list, c.prev, c.since = list, list.newest, time.Now()
+	if c.prev != nil {
+		c.prev.next = c
 	} else {
-		l.oldest = c
+		list.oldest = c
 	}
-	l.newly = c
+	list.newest = c
 }
 
-// unlink takes c off the list; the caller holds listener.mu.
+// unlink takes c off its list; the caller holds listener.mu.
 func (c *limitedConn) unlink() {
-	if !c.waiting {
+	if c.list == nil {
 		return
 	}
-	l := c.listener
 	if c.prev != nil {
 		c.prev.next = c.next
 	} else {
-		l.oldest = c.next
+		c.list.oldest = c.next
 	}
 	if c.next != nil {
 		c.next.prev = c.prev
 	} else {
-		l.newly = c.prev
+		c.list.newest = c.prev
 	}
-	c.waiting, c.prev, c.next = false, nil, nil
+	c.list, c.prev, c.next = nil, nil, nil
 }
 
 func (c *limitedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.listener.mu.Lock()
-		c.unlink()
-		c.listener.mu.Unlock()
+		c.stop()
 		<-c.listener.places
 	})
 	return err

@@ -142,8 +142,17 @@ func start(t *testing.T, n int) (addr string, l *limitedListener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l = limitTo(inner, n)
+	l = limitTo(inner, n, 10*time.Millisecond)
 	s := NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" { // more than the system's buffers hold
+			part := make([]byte, 64<<10)
+			for range 4096 {
+				if _, err := w.Write(part); err != nil {
+					return
+				}
+			}
+			return
+		}
 		if _, err := ReadBody(r, nil, 1000); err == nil {
 			io.WriteString(w, "hello")
 		}
@@ -167,7 +176,8 @@ func TestSlowClientsDoNotLockOutAQuickOne(t *testing.T) {
 		"nothing":        "",
 		"half a header":  "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
 		"half a body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc",
-		"a whole answer": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", // and then nothing: kept alive
+		"a long answer":  "GET /long HTTP/1.1\r\nHost: x\r\n\r\n", // and never reads it
+		"a whole answer": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",     // and then nothing: kept alive
 	} {
 		t.Run(name, func(t *testing.T) { slowClients(t, begin) })
 	}
@@ -182,12 +192,13 @@ func slowClients(t *testing.T, begin string) {
 			t.Fatal(err)
 		}
 		defer c.Close()
+		c.(*net.TCPConn).SetReadBuffer(4 << 10)
 		if _, err := io.WriteString(c, begin); err != nil && i < 50 {
 			t.Fatal(err)
 		}
 		slow = append(slow, c)
 	}
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	for range 20 {
 		answer, err := client.Post("http://"+addr, "text/plain", strings.NewReader("quick"))
 		if err != nil {

@@ -105,6 +105,7 @@ retention_rule.months bigint not null
 retention_rule.regime text not null
 retention_rule.site_id bigint not null
 schema_migration.applied_at bigint not null
+schema_migration.compatible_with bigint not null
 schema_migration.name text not null
 schema_migration.number bigint not null
 seen.allowed boolean not null

@@ -107,7 +107,7 @@ CREATE TABLE retention_rule (
   months  bigint not null,                  -- after the decision was replaced or ran out
   primary key (site_id, regime)
 ) without rowid
-CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null)
+CREATE TABLE schema_migration (number bigint primary key, name text not null, applied_at bigint not null, compatible_with bigint not null default 1000000)
 CREATE TABLE seen (
   site_id   bigint not null references site(id) on delete cascade,
   kind      text not null,                  -- cookie, local_storage, session_storage, indexed_db, request; other: found no room
