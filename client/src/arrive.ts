@@ -15,7 +15,7 @@ const PATIENCE = 3000;
 
 /** The boot in the page; see inline in start.ts. */
 export function arriving(config: Config, parts: BootParts, domains: readonly string[]): void {
-  begin(config, parts, config.$origin, document.currentScript as Carrier, (b) => arrive(b, domains, () => need(b)));
+  begin(config, parts, config.$origin, document.currentScript as Carrier, () => {}, (b) => arrive(b, domains, () => need(b)));
 }
 
 /** Runs what asks or rests, at once where no choice came along. */

@@ -119,7 +119,7 @@ export interface Boot extends Stale {
  * whatever throws until then leaves a page that may load nothing. ask is called as soon as
  * that is done: what the page needs of ours is on its way while the rest is put in place.
  */
-export function boot(config: Config, parts: BootParts, origin: string, script: HTMLScriptElement, ask?: (b: Boot) => void): Boot {
+export function boot(config: Config, parts: BootParts, origin: string, script: HTMLScriptElement, ask: (b: Boot) => void): Boot {
   const gpc = !!parts.$gpc?.();
   // undefined: the page broke what reading needs. The choice may have been a refusal.
   const $read = () => read(config);
@@ -135,13 +135,13 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
     $origin: origin,
     $nonce: script.nonce,
     $gpc: gpc,
+    $read,
     $verdict: choice ? "" : (verdict as Verdict),
     $choice: choice,
     $consentId: stored?.consentId,
     $limit: null,
     $wanted: [],
     $loading: {},
-    $read,
     $enforce() {
       if (parts.$enforce?.(config, b.s, origin)) b.$limit = b.s;
     },
@@ -183,7 +183,7 @@ export function boot(config: Config, parts: BootParts, origin: string, script: H
   // choice: a page out of some cache may have the policy of another one.
   if (stored === undefined || gate !== (choice ? choice.recordId.slice(-8) : verdict === "signal" ? verdict : "")) b.$enforce();
   else if (!undeclared(config, b.s)) b.$limit = b.s;
-  ask?.(b);
+  ask(b);
   addEventListener("securitypolicyviolation", (event) => b.$wanted.push(event));
   const strict = !config.$undeclared_storage && storage !== "allow";
   b.$tidy = safely(() =>

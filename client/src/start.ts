@@ -4,7 +4,7 @@ import { boot, type Boot, type BootParts, type Carrier } from "./boot";
 import type { Config } from "./config";
 
 /** Without a working boot it is not known whether anything is granted, and so nothing is. */
-export function begin(config: Config, parts: BootParts, origin: string, script: Carrier, rest: (b: Boot) => void, ask?: (b: Boot) => void): void {
+export function begin(config: Config, parts: BootParts, origin: string, script: Carrier, ask: (b: Boot) => void, rest?: (b: Boot) => void): void {
   let b: Boot;
   try {
     b = boot(config, parts, origin, script, ask);
@@ -12,14 +12,14 @@ export function begin(config: Config, parts: BootParts, origin: string, script: 
     parts.$enforce?.(config, null, origin);
     throw error;
   }
-  rest(b);
+  rest?.(b);
   // The whole script takes the place of a boot of another version.
   Object.defineProperty(window, "assent", { value: expose(b), configurable: true });
 }
 
 /** The boot in the page, which loads what the page needs. */
 export function inline(config: Config, parts: BootParts): void {
-  begin(config, parts, config.$origin, document.currentScript as Carrier, need, need);
+  begin(config, parts, config.$origin, document.currentScript as Carrier, need);
 }
 
 export function need(b: Boot): void {
@@ -41,7 +41,7 @@ export function tag(config: Config, parts: BootParts, rest: (b: Boot) => void): 
     throw error;
   }
   const stale = script.b;
-  begin(config, parts, origin, script, (b) => {
+  begin(config, parts, origin, script, () => {}, (b) => {
     if (stale) {
       // The boot in the page is of another version, or began with another regime: its hooks and listeners stay, this one decides.
       if (stale.i.slice(0, 72) !== b.i.slice(0, 72)) console.warn("Assent: the boot in this page is out of date");
