@@ -26,7 +26,7 @@ export interface AssentState {
 }
 
 export interface AssentEvents {
-  /** A decision was made, in this tab or another one. */
+  /** A decision was made, in this tab or another one; told in a task of its own, once it is stored and the layers are hidden. */
   change: AssentState;
   /** A layer is shown, or none ("") any more. */
   layer: "banner" | "preferences" | "";
