@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"html"
 	"html/template"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"assent/internal/fault"
@@ -39,10 +41,14 @@ func (c *console) previewForm(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	f := parseForm(r.PostForm, draft)
-	for field, sentence := range f.errors {
+	var problems []string
+	for _, field := range slices.Sorted(maps.Keys(f.errors)) {
 		if !strings.HasPrefix(field, "service.") { // an unfinished service does not keep the banner from being seen
-			return c.previewProblem(w, r, sentence)
+			problems = append(problems, f.errors[field])
 		}
+	}
+	if len(problems) > 0 {
+		return c.previewProblem(w, r, strings.Join(problems, " "))
 	}
 	f.notice.Services = finished(f.notice.Services)
 	return c.preview(w, r, f.notice)
