@@ -180,8 +180,8 @@ export class App implements Desk {
     // A policy can be tightened in a live page: at once here, and in other tabs.
     if (taken) b.$enforce();
     safely(() => (this._ui ?? b.$parts!.$frame!).$rest());
-    await pause();
     this.$sweep();
+    await pause();
     // What is released finds its tools told.
     b.$tell?.();
     safely(() => b.$release?.());

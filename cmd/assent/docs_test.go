@@ -83,7 +83,7 @@ func readersFolder(t *testing.T) (dir string, env []string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return dir, append(os.Environ(), "SITE="+sites[0].Key)
+	return dir, append(os.Environ(), "SITE="+sites[0].Key, "RECORD="+id)
 }
 
 func runLine(t *testing.T, dir string, env []string, line, port string) {

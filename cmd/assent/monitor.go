@@ -35,6 +35,9 @@ func runMonitor(ctx context.Context, c *call) error {
 	}
 	sum := sha256.Sum256([]byte(address))
 	m := &wire.Monitor{URL: address, Dir: filepath.Join(*state, hex.EncodeToString(sum[:8])), MaxAge: *maxAge, Now: time.Now, Client: wire.NewMonitorClient()}
+	if err := c.notEmpty("key", "policy"); err != nil {
+		return err
+	}
 	if m.Key, err = keyOrFile(*key); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"assent/internal/fault"
@@ -20,6 +21,9 @@ func runVerify(ctx context.Context, c *call) error {
 	policyFile := c.flags.String("policy", "", "file that says which logs and how many of which witnesses are enough (C2SP tlog-policy)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(1); err != nil {
+		return err
+	}
+	if err := c.notEmpty("key", "policy"); err != nil {
 		return err
 	}
 	trusted, err := keyOrFile(*key)
@@ -169,7 +173,21 @@ func keyOrFile(arg string) (string, error) {
 	if err != nil {
 		return "", fault.Wrap(fault.Invalid, err, "The key file %s cannot be read.", arg)
 	}
-	return firstLine(data), nil
+	if key := strings.TrimSpace(firstLine(data)); key != "" {
+		return key, nil
+	}
+	return "", fault.New(fault.Invalid, "The first line of the key file %s is empty. It should be a note verifier key, as assent site show prints it.", arg)
+}
+
+// notEmpty refuses flags that are given without a value, as an unset variable
+// leaves them: to check against nobody's key is not what was asked for.
+func (c *call) notEmpty(names ...string) error {
+	for _, name := range names {
+		if f := c.flags.Lookup(name); f.Changed && f.Value.String() == "" {
+			return fault.New(fault.Invalid, "--%s is empty. Give it a value, or leave it out.", name)
+		}
+	}
+	return nil
 }
 
 func firstLine(data []byte) string {

@@ -147,7 +147,7 @@ func TestMethodsAndAddresses(t *testing.T) {
 			t.Errorf("%s %s: Allow = %q", row.method, row.path, got.header.Get("Allow"))
 		}
 	}
-	for _, path := range []string{"/", "/nothing", "/v1", "/v1/consents/x", "/log/" + f.site.Key, "/log/nosuchsite/checkpoint"} {
+	for _, path := range []string{"/", "/nothing", "/v1", "/v1/consents/x", "/log/nosuchsite", "/log/nosuchsite/checkpoint"} {
 		f.get(path).wantProblem(t, 404, "")
 	}
 }

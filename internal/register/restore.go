@@ -122,7 +122,9 @@ func (r *Register) Rename(ctx context.Context, tx *sql.Tx, siteID int64, origin 
 	if n, err := result.RowsAffected(); err != nil || n != 1 {
 		return fmt.Errorf("%w (%d rows, %v)", errMoved, n, err)
 	}
-	return nil
+	// Witnesses cosigned the old name's checkpoint; the new one's they have not seen yet.
+	_, err = tx.ExecContext(ctx, "delete from cosigned where site_id = $1", siteID)
+	return err
 }
 
 // Renamed is the name of a log in an epoch: the epoch stands between the host and
