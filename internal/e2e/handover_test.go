@@ -138,7 +138,8 @@ func TestTheVisitorsLastWordHolds(t *testing.T) {
 		t.Errorf("the page of a visitor who has refused was loaded by %s", kind)
 	}
 	browsertest.Eval[bool](t, v.ctx, "(void assent.set('all'), true)")
-	browsertest.Wait(t, v.ctx, page+" && assent.get().status == 'accepted_all' && !assent.get().waiting")
+	// The page is loaded again then, and only what comes after that stays.
+	browsertest.Wait(t, v.ctx, page+" && performance.getEntriesByType('navigation')[0].type == 'reload' && assent.get().status == 'accepted_all' && !assent.get().waiting")
 	later := browsertest.Eval[string](t, v.ctx, "assent.get().recordId")
 
 	browsertest.Open(t, v.ctx, c.url("shop.test", "/"))
