@@ -151,7 +151,7 @@ func TestTheVisitorsLastWordHolds(t *testing.T) {
 	browsertest.Open(t, v.ctx, c.url("shop.test", "/"))
 	browsertest.Wait(t, v.ctx, calm)
 	browsertest.Eval[bool](t, v.ctx, "(void assent.set({categories: {analytics: true}}), true)")
-	browsertest.Wait(t, v.ctx, calm+" && assent.get().status == 'accepted_partially' && !assent.get().waiting")
+	browsertest.Wait(t, v.ctx, calm+" && performance.getEntriesByType('navigation')[0].type == 'reload' && assent.get().status == 'accepted_partially' && !assent.get().waiting")
 	c.follow(t, v, "#other", "accepted_partially")
 }
 
