@@ -238,21 +238,9 @@ func (p *Place) switchSchemas(ctx context.Context, now time.Time) (aside string,
 
 // relations lists the tables of a schema, and their partitions, that have the
 // name of a table in the restored one: a schema may hold others' tables too.
-func relations(ctx context.Context, tx *sql.Tx, schema, restored string) (list []string, err error) {
-	rows, err := tx.QueryContext(ctx, `with ours as (select relname from pg_class where relnamespace = $2::regnamespace and relkind in ('r', 'p'))
+func relations(ctx context.Context, tx *sql.Tx, schema, restored string) ([]string, error) {
+	return db.Strings(tx.QueryContext(ctx, `with ours as (select relname from pg_class where relnamespace = $2::regnamespace and relkind in ('r', 'p'))
 		select c.relname from pg_class c left join pg_inherits i on i.inhrelid = c.oid left join pg_class parent on parent.oid = i.inhparent
 		where c.relnamespace = $1::regnamespace and c.relkind in ('r', 'p')
-			and coalesce(parent.relname, c.relname) in (select relname from ours) order by 1`, quote(schema), quote(restored))
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		list = append(list, name)
-	}
-	return list, rows.Err()
+			and coalesce(parent.relname, c.relname) in (select relname from ours) order by 1`, quote(schema), quote(restored)))
 }

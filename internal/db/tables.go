@@ -161,17 +161,21 @@ func (d *DB) columns(ctx context.Context, tx *sql.Tx, table string) (columns []C
 }
 
 func list(ctx context.Context, tx *sql.Tx, query string, args ...any) (names []string, err error) {
-	rows, err := tx.QueryContext(ctx, query, args...)
+	return Strings(tx.QueryContext(ctx, query, args...))
+}
+
+// Strings reads the one column of what a query returned, and closes it.
+func Strings(rows *sql.Rows, err error) (list []string, _ error) {
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
+		var s string
+		if err := rows.Scan(&s); err != nil {
 			return nil, err
 		}
-		names = append(names, name)
+		list = append(list, s)
 	}
-	return names, rows.Err()
+	return list, rows.Err()
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+
+	"assent/internal/db"
 )
 
 // orphans finds what no log speaks for: a log whose row was removed leaves
@@ -53,18 +55,6 @@ func (r *Register) orphans(ctx context.Context, c *check) error {
 	return nil
 }
 
-func (r *Register) names(ctx context.Context, query string) (names []string, err error) {
-	rows, err := r.db.Read().QueryContext(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, rows.Err()
+func (r *Register) names(ctx context.Context, query string) ([]string, error) {
+	return db.Strings(r.db.Read().QueryContext(ctx, query))
 }
