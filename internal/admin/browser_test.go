@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"assent/internal/account"
 	"assent/internal/browsertest"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -78,15 +79,27 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	if err := k.stats.Ignore(ctx, s.ID, stats.Name{Kind: "request", Name: "status.example"}, true); err != nil {
 		t.Fatal(err)
 	}
+	auditor := account.Joining{Email: "audit@law.example", Organisation: s.Organisation, Role: account.Auditor}
+	for _, err := range []error{
+		second(k.accounts.Join(ctx, auditor)),
+		second(k.accounts.Invite(ctx, account.Joining{Email: "nora@shop.example", Organisation: s.Organisation, Role: account.Analyst})),
+		second(k.accounts.AddOrganisation(ctx, "Another customer", "")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	base := "/console/sites/" + s.Key
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
 		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 // openSignedOut are the pages for everybody.
 func openSignedOut(t *testing.T) (*desk, map[string]string) {
@@ -96,7 +109,15 @@ func openSignedOut(t *testing.T) (*desk, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k, map[string]string{"setup": "/console/setup?token=" + token, "sign-in": "/console/sign-in", "setup-used": "/console/setup?token=wrong"}
+	organisation, err := k.accounts.AddOrganisation(context.Background(), "Customer", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	invitation, err := k.accounts.Invite(context.Background(), account.Joining{Email: "eve@customer.example", Organisation: organisation.ID, Role: account.Owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, map[string]string{"join": "/console/join?token=" + invitation, "setup": "/console/setup?token=" + token, "sign-in": "/console/sign-in", "setup-used": "/console/setup?token=wrong"}
 }
 
 func signInBrowser(t *testing.T, ctx context.Context, k *desk) {
