@@ -7,8 +7,10 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/register"
 	"assent/receipt"
@@ -43,7 +45,7 @@ func runEvidence(ctx context.Context, c *call) error {
 	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
 		return err
 	}
-	q.Page = parts.VerifyPage()
+	q.Beside = app.EvidenceBeside()
 	q.Notice = func(ctx context.Context, version string) ([]byte, error) {
 		v, err := parts.Sites.Version(ctx, version)
 		if err != nil {
@@ -63,7 +65,7 @@ func runEvidence(ctx context.Context, c *call) error {
 	if err := os.Link(draft.Name(), *out); err != nil {
 		return fault.Wrap(fault.Invalid, err, "%s is there already, or cannot be made.", *out)
 	}
-	fmt.Fprintf(c.err, "%d records, index %d to %d: %s\n", m.Records, m.First, m.First+m.Leaves-1, *out)
+	fmt.Fprintf(c.err, "%s, index %d to %d: %s\n", counted(m.Records, "record"), m.First, m.First+m.Leaves-1, *out)
 	return nil
 }
 
@@ -85,7 +87,8 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 	if err != nil {
 		return true, err
 	}
-	r, err := receipt.VerifyEvidence(f, info.Size(), trusted, policy)
+	beside := app.EvidenceBeside()
+	r, err := receipt.VerifyEvidence(f, info.Size(), trusted, policy, &beside)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return true, fault.New(fault.Invalid, "%v", err)
 	}
@@ -97,10 +100,17 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 	default:
 		printSteps(c.out, r.Steps)
 		if !r.Valid {
-			fmt.Fprintln(c.out, "\nNOT VALID: this evidence pack proves nothing.")
+			verdict := "this evidence pack proves nothing."
+			if r.Steps[len(r.Steps)-1].Name == receipt.StepBeside {
+				verdict = "the records hold, but a file beside them was altered."
+			}
+			fmt.Fprintln(c.out, "\nNOT VALID: "+verdict)
 			break
 		}
-		fmt.Fprintf(c.out, "\nVALID: %d records of %s, index %d to %d.\n", r.Records, r.Origin, r.First, r.First+r.Leaves-1)
+		fmt.Fprintf(c.out, "\nVALID: %s of %s, index %d to %d.\n", counted(r.Records, "record"), r.Origin, r.First, r.First+r.Leaves-1)
+		if len(r.Uncovered) > 0 {
+			fmt.Fprintf(c.out, "Not covered: %s.\n", strings.Join(r.Uncovered, ", "))
+		}
 		printCosignatures(c.out, r.Cosignatures, r.PolicyMet)
 		printKey(c.out, "pack", r.Key, r.KeyTrusted)
 	}
