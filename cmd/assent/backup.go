@@ -95,7 +95,7 @@ func (c *call) printBackup(a backupAnswer, asJSON bool) error {
 	for _, n := range a.Rows {
 		rows += n
 	}
-	_, err := fmt.Fprintf(c.out, "%s: %s\n%d records, %d rows in %d tables\n", a.File, a.Header, a.Rows["record"], rows, len(a.Rows))
+	_, err := fmt.Fprintf(c.out, "%s: %s\n%s, %s in %s\n", a.File, a.Header, counted(a.Rows["record"], "record"), counted(rows, "row"), counted(len(a.Rows), "table"))
 	return err
 }
 

@@ -87,7 +87,7 @@ func runExport(ctx context.Context, c *call) error {
 	}
 	n, err := parts.Export(ctx, c.out, q, *contact)
 	if err == nil {
-		fmt.Fprintf(c.err, "%d records\n", n)
+		fmt.Fprintln(c.err, counted(n, "record"))
 	}
 	if err == nil && *format == interchange.Kantara && !contact.Complete() {
 		fmt.Fprintln(c.err, "They fit the schema, but the specification also wants to know how to reach the controller. Add --contact, --email, --phone and --address.")
@@ -149,7 +149,7 @@ func printReport(w io.Writer, r *register.FsckReport, versions int) {
 	}
 	erased := ""
 	if r.Erased > 0 {
-		erased = fmt.Sprintf(" (and %d erased, as %d leaves say)", r.Erased, r.Erasures)
+		erased = fmt.Sprintf(" (and %d erased, as %s)", r.Erased, map[bool]string{true: "1 leaf says", false: fmt.Sprintf("%d leaves say", r.Erasures)}[r.Erasures == 1])
 	}
-	fmt.Fprintf(w, "Checked: %d registers, %d records%s, %d tiles, %d notice versions. %s\n", r.Logs, r.Records, erased, r.Tiles, versions, verdict)
+	fmt.Fprintf(w, "Checked: %s, %s%s, %s, %s. %s\n", counted(r.Logs, "register"), counted(r.Records, "record"), erased, counted(r.Tiles, "tile"), counted(versions, "notice version"), verdict)
 }

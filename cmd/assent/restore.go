@@ -67,10 +67,10 @@ func (c *call) printRestored(r *app.Restored) error {
 	fmt.Fprintf(c.out, "Restored: %s, %s, %s.\n", counted(len(r.Logs), "register"), counted(r.Records, "record"), checked)
 	for _, l := range r.Logs {
 		if l.Former == "" {
-			fmt.Fprintf(c.out, "  %s goes on, %d records\n", l.Origin, l.Size)
+			fmt.Fprintf(c.out, "  %s goes on, %s\n", l.Origin, counted(l.Size, "entry"))
 			continue
 		}
-		fmt.Fprintf(c.out, "  %s goes on from %s, %d records", l.Origin, l.Former, l.Size)
+		fmt.Fprintf(c.out, "  %s goes on from %s, %s", l.Origin, l.Former, counted(l.Size, "entry"))
 		if l.Lost > 0 {
 			fmt.Fprintf(c.out, "; recorded later and missing: %s", counted(l.Lost, "decision"))
 		}

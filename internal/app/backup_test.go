@@ -278,7 +278,7 @@ func TestRestoreOverANewerLog(t *testing.T) {
 
 			// A backup of now over what is there: the same log goes on under its name.
 			out := at.run(t, "restore", newer, "--identity", key, "--replace")
-			if !strings.Contains(out, " goes on, 16 records") {
+			if !strings.Contains(out, " goes on, 16 entries") {
 				t.Errorf("the same log:\n%s", out)
 			}
 
@@ -318,7 +318,7 @@ func (at where) elsewhere(t *testing.T, engine, key, old, newer, ledger string) 
 	t.Helper()
 	// Moved: the name stays.
 	to := emptyPlace(t, engine)
-	if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 records") {
+	if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 entries") {
 		t.Errorf("moved:\n%s", out)
 	}
 	// Put back by other means.

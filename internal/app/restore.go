@@ -39,11 +39,11 @@ type Restored struct {
 	Rows    map[string]int64 `json:"rows,omitempty"`   // by table
 	Records int64            `json:"records"`          // read by fsck
 	Logs    []RestoredLog    `json:"logs"`
-	Erased  int64            `json:"erased"`            // erased again from the ledger
+	Erased  int64            `json:"erased"` // erased again from the ledger
 	// Findings is what fsck found wrong; not 0 only with Damaged.
 	Findings int64    `json:"findings,omitempty"`
 	Dropped  []string `json:"dropped,omitempty"` // sites that were deleted after the backup
-	Aside   string           `json:"aside,omitempty"`   // where the replaced database is
+	Aside    string   `json:"aside,omitempty"`   // where the replaced database is
 }
 
 // RestoredLog is what became of a log.
