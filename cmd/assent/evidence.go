@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/register"
@@ -65,7 +66,11 @@ func runEvidence(ctx context.Context, c *call) error {
 	if err := os.Link(draft.Name(), *out); err != nil {
 		return fault.Wrap(fault.Invalid, err, "%s is there already, or cannot be made.", *out)
 	}
-	fmt.Fprintf(c.err, "%s, index %d to %d: %s\n", counted(m.Records, "record"), m.First, m.First+m.Leaves-1, *out)
+	what := counted(m.Records, "record")
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterPack, Site: *key, Detail: map[string]string{"what": what, "from": *from, "to": *to}}); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "%s, index %d to %d: %s\n", what, m.First, m.First+m.Leaves-1, *out)
 	return nil
 }
 

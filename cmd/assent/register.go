@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/interchange"
@@ -82,7 +83,12 @@ func runExport(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
+	s, err := parts.Sites.Get(ctx, *key)
+	if err != nil {
+		return err
+	}
+	q.SiteID = s.ID
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterExport, Site: *key, Detail: map[string]string{"format": *format, "from": *from, "to": *to}}); err != nil {
 		return err
 	}
 	n, err := parts.Export(ctx, c.out, q, *contact)
@@ -91,6 +97,15 @@ func runExport(ctx context.Context, c *call) error {
 	}
 	if err == nil && *format == interchange.Kantara && !contact.Complete() {
 		fmt.Fprintln(c.err, "They fit the schema, but the specification also wants to know how to reach the controller. Add --contact, --email, --phone and --address.")
+	}
+	if err == nil && *format == interchange.Kantara {
+		v, err := parts.Sites.Version(ctx, s.Version)
+		if err != nil {
+			return err
+		}
+		if v.Notice.Controller.PolicyURL == "" {
+			fmt.Fprintln(c.err, "The field policyUrl is empty where the notice names no privacy policy: give its address in the console, under Banner, Who asks, and publish.")
+		}
 	}
 	return err
 }

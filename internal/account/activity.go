@@ -28,6 +28,9 @@ const (
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
 	RegisterErase   = "register.erase"
+	RegisterPack    = "register.evidence"
+	BackedUp        = "backup.make"
+	WitnessChanged  = "witness.change"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
 )

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"assent/internal/account"
@@ -32,6 +33,7 @@ var activityWords = map[string]string{
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",
 	account.Restored:      "Restored a backup",
+	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {
@@ -72,9 +74,12 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 	case a.Detail["number"] != "":
 		line.Detail = "number " + a.Detail["number"]
 	case a.Detail["records"] != "":
-		line.Detail = a.Detail["records"] + " records, " + a.Detail["why"]
+		n, _ := strconv.Atoi(a.Detail["records"])
+		line.Detail = count(n, "record", "records") + ", " + a.Detail["why"]
 	case a.Detail["rule"] != "":
 		line.Detail = a.Detail["rule"]
+	case a.Detail["what"] != "":
+		line.Detail = a.Detail["what"]
 	case a.Detail["format"] != "":
 		line.Detail = a.Detail["format"]
 		if words := spanWords(a.Detail["from"], a.Detail["to"]); words != "" {

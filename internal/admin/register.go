@@ -73,7 +73,7 @@ type registerPage struct {
 	Count    int
 	Older    string // address of the next page; "" at the end
 	Newest   bool   // the first page is shown
-	Size     int64 // decisions in the register
+	Size     int64  // decisions in the register
 	Errors   problems
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/backup"
 	"assent/internal/db"
 	"assent/internal/register"
@@ -25,6 +26,19 @@ func BackUp(ctx context.Context, c Config, w io.Writer, content string, expires 
 		return backup.Header{}, backup.Totals{}, err
 	}
 	return backup.Write(ctx, w, s, content, expires)
+}
+
+// LogBackup notes in the activity log that a backup was made. Like BackUp, it leaves
+// the schema as it is.
+func LogBackup(ctx context.Context, c Config, content string) error {
+	o := databaseOptions(c)
+	o.Existing, o.AnyOlder = true, true
+	d, err := db.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return account.NewStore(d, time.Now).Log(ctx, account.Activity{Action: account.BackedUp, Detail: map[string]string{"what": content}})
 }
 
 func backupSource(ctx context.Context, d *db.DB, dir string) (backup.Source, error) {

@@ -104,22 +104,37 @@ func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
 	return &Store{db: d, compile: compile, createLog: createLog, now: time.Now}
 }
 
-// Add creates a site with a default notice and publishes its first version.
-// Name may be empty: the first domain stands in. The first language stands in for
-// every other one; without any it is English.
+// Add creates a site with a default notice and publishes its first version: Create
+// without settings.
 func (s *Store) Add(ctx context.Context, domains []string, name, by string, languages ...string) (*Site, error) {
-	domains, err := normaliseDomains(domains)
+	return s.Create(ctx, New{Domains: domains, Name: name, By: by, Languages: languages})
+}
+
+// New says what a new site is like.
+type New struct {
+	Domains   []string
+	Name      string   // "": the first domain stands in
+	By        string   // who adds it
+	Languages []string // the first one stands in for every other; none: English
+	Apart     bool     // see Notice
+}
+
+// Create creates a site with a default notice and publishes its first version.
+func (s *Store) Create(ctx context.Context, wish New) (*Site, error) {
+	domains, err := normaliseDomains(wish.Domains)
 	if err != nil {
 		return nil, err
 	}
-	if err := knownLanguages(languages); err != nil {
+	if err := knownLanguages(wish.Languages); err != nil {
 		return nil, err
 	}
-	if name = strings.TrimSpace(name); name == "" {
+	name, by := strings.TrimSpace(wish.Name), wish.By
+	if name == "" {
 		name = domains[0]
 	}
 	key := strings.ToLower(rand.Text()[:12])
-	n := DefaultNotice(key, name, languages...)
+	n := DefaultNotice(key, name, wish.Languages...)
+	n.Apart = wish.Apart
 	v, bundle, err := s.seal(n, domains)
 	if err != nil {
 		return nil, err
