@@ -19,22 +19,17 @@ import (
 
 func runEvidence(ctx context.Context, c *call) error {
 	cfg := c.storage()
-	key := c.flags.String("site", "", "site key")
-	from := c.flags.String("from", "", "first day, YYYY-MM-DD, UTC")
-	to := c.flags.String("to", "", "last day, YYYY-MM-DD, UTC, included")
+	of := c.periodFlags()
 	out := c.flags.StringP("output", "o", "", "file to write, which is not there yet")
 	if err := c.parse(0); err != nil {
 		return err
 	}
-	if *key == "" || *out == "" {
+	if of.site == "" || *out == "" {
 		return fault.New(fault.Invalid, "Say which site and where to: assent evidence --site KEY -o FILE.zip")
 	}
 	q := register.EvidenceQuery{Now: time.Now()}
 	var err error
-	if q.From, err = day(*from, 0); err != nil {
-		return err
-	}
-	if q.To, err = day(*to, 1); err != nil {
+	if q.From, q.To, err = of.instants(); err != nil {
 		return err
 	}
 	cfg.Existing = true
@@ -43,7 +38,7 @@ func runEvidence(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
+	if q.SiteID, err = siteID(ctx, parts, of.site); err != nil {
 		return err
 	}
 	q.Beside = app.EvidenceBeside()
@@ -67,7 +62,7 @@ func runEvidence(ctx context.Context, c *call) error {
 		return fault.Wrap(fault.Invalid, err, "%s is there already, or cannot be made.", *out)
 	}
 	what := counted(m.Records, "record")
-	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterPack, Site: *key, Detail: map[string]string{"what": what, "from": *from, "to": *to}}); err != nil {
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterPack, Site: of.site, Detail: map[string]string{"what": what, "from": of.from, "to": of.to}}); err != nil {
 		return err
 	}
 	fmt.Fprintf(c.err, "%s, index %d to %d: %s\n", what, m.First, m.First+m.Leaves-1, *out)

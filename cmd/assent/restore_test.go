@@ -67,7 +67,7 @@ func TestRestoreHoldsLedgerAgainstErasures(t *testing.T) {
 	}
 	must("fsck", "--data", file("two"))
 
-	refused("it does not know of 1 erased record", "restore", file("after"), "--ledger", file("ledger-before"), "--data", file("three"))
+	refused("so it cannot tell what was erased since", "restore", file("after"), "--ledger", file("ledger-before"), "--data", file("three"))
 	must("restore", file("after"), "--ledger", file("ledger-after"), "--data", file("three"))
 	refused("it does not know of 1 erased record", "restore", "--recovered", "--ledger", file("ledger-before"), "--data", file("three"))
 	must("restore", "--recovered", "--ledger", file("ledger-after"), "--data", file("three"))

@@ -18,7 +18,7 @@ func (s *settling) notOlder(ctx context.Context) error {
 		if from.replaced && (s.o.Ledger != nil || s.o.NoLedger || s.o.Moved) {
 			continue // another source, or the operator, answers for it
 		}
-		if !s.created.IsZero() && from.created.Before(s.created) {
+		if !from.replaced && !s.created.IsZero() && from.created.Before(s.created) {
 			return fault.New(fault.Invalid, "The ledger was written on %s, before this backup (%s), so it cannot tell what was erased since. Give the newest ledger, or a newer backup, with --ledger FILE; or say --no-ledger if there is none, and erase again what was erased since.",
 				from.created.Format(time.RFC3339), s.created.Format(time.RFC3339))
 		}

@@ -16,11 +16,7 @@ import (
 // logPage shows a site's register to people: how large it is, what it signed, who
 // cosigned that, and how to check it without this server.
 func (p *public) logPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	live, err := p.logOf(w, r)
-	if err != nil {
-		return 0, err
-	}
-	state, err := p.Register.State(r.Context(), live.ID)
+	live, state, err := p.stateOf(w, r)
 	if err != nil {
 		return 0, err
 	}
