@@ -81,7 +81,7 @@ func (c *call) makeBackup(ctx context.Context, cfg app.Config, to backup.Target,
 		return err
 	}
 	answer.Bytes = size
-	if err := app.LogBackup(ctx, cfg, content); err != nil {
+	if err := app.LogBackup(ctx, cfg, answer.Header); err != nil {
 		fmt.Fprintf(c.err, "The backup is made, but could not be noted in the activity log: %s\n", explain(err))
 	}
 	if to.Path == "-" { // standard output is the backup's

@@ -26,6 +26,7 @@ type siteAnswer struct {
 	Created string   `json:"created"`
 	Log     string   `json:"log"` // origin of the register's checkpoints
 	Key     string   `json:"key"` // verifier key for assent verify --key
+	Org     string   `json:"organisation"`
 }
 
 func runSite(ctx context.Context, c *call) error {
@@ -35,6 +36,7 @@ func runSite(ctx context.Context, c *call) error {
 	c.flags.StringSliceVar(&wish.Languages, "language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
 	c.flags.StringVar(&wish.Name, "name", "", "name of the site (default: its first domain)")
 	c.flags.BoolVar(&wish.Apart, "apart", false, "with add and set: ask on each of the site's domains that share no cookie, instead of handing the choice over")
+	org := c.flags.String("org", "", "ID of the organisation that the site belongs to (add; default: the only one)")
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server (default: what serve was last given)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	bootOnly := c.flags.Bool("boot", false, "with show: print only the boot, which a page may hold instead of the tag")
@@ -64,7 +66,7 @@ func runSite(ctx context.Context, c *call) error {
 	case "set":
 		return c.setSite(ctx, parts, key, wish.Apart)
 	case "add":
-		key, err = c.addSite(ctx, parts, wish)
+		key, err = c.addSite(ctx, parts, *org, wish)
 	case "publish":
 		err = publishSite(ctx, parts, key)
 	}
@@ -81,8 +83,12 @@ func runSite(ctx context.Context, c *call) error {
 // siteUsage is what follows "assent site".
 const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY"
 
-func (c *call) addSite(ctx context.Context, parts *app.Parts, wish site.New) (key string, err error) {
-	wish.By = app.CommandLine
+func (c *call) addSite(ctx context.Context, parts *app.Parts, org string, wish site.New) (key string, err error) {
+	o, err := organisation(ctx, parts, org)
+	if err != nil {
+		return "", err
+	}
+	wish.Organisation, wish.By = o.ID, app.CommandLine
 	s, err := parts.Sites.Create(ctx, wish)
 	if err != nil {
 		return "", err
@@ -173,7 +179,7 @@ func describe(ctx context.Context, parts *app.Parts, s *site.Site) (siteAnswer, 
 		return siteAnswer{}, err
 	}
 	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number, Regimes: v.Notice.Regimes,
-		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key}, nil
+		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key, Org: s.Organisation}, nil
 }
 
 func (c *call) printJSON(v any) error {

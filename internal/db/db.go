@@ -36,7 +36,7 @@ type Options struct {
 	Existing bool
 
 	// Schema, when it is not 0, is the number of the migration to stop at, for what
-	// was written by an older binary. AnyOlder takes an older schema
+	// was written by an older binary. With ReadOnly, AnyOlder takes an older schema
 	// as it is: a backup is wanted most before an upgrade.
 	Schema   int
 	AnyOlder bool

@@ -112,7 +112,7 @@ func (d *DB) prepareSchema(ctx context.Context, o Options) error {
 	if at >= newest {
 		return d.compatible(ctx, at, newest)
 	}
-	if at > 0 && o.AnyOlder {
+	if at > 0 && o.ReadOnly && o.AnyOlder {
 		return nil
 	}
 	if at == 0 && (o.Existing || o.ReadOnly) {

@@ -26,6 +26,8 @@ type Site struct {
 	Version   string   // notice version in force
 	CreatedAt time.Time
 	ChangedAt time.Time
+
+	Organisation string // ID of whose it is
 }
 
 // Owns tells whether host (lower case, no port) belongs to the site.
@@ -104,19 +106,24 @@ func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
 	return &Store{db: d, compile: compile, createLog: createLog, now: time.Now}
 }
 
-// Add creates a site with a default notice and publishes its first version: Create
-// without settings.
+// Add creates a site of the first organisation: Create without settings.
 func (s *Store) Add(ctx context.Context, domains []string, name, by string, languages ...string) (*Site, error) {
-	return s.Create(ctx, New{Domains: domains, Name: name, By: by, Languages: languages})
+	return s.AddTo(ctx, db.FirstOrganisation, domains, name, by, languages...)
+}
+
+// AddTo creates a site of an organisation: Create without settings.
+func (s *Store) AddTo(ctx context.Context, organisation string, domains []string, name, by string, languages ...string) (*Site, error) {
+	return s.Create(ctx, New{Organisation: organisation, Domains: domains, Name: name, By: by, Languages: languages})
 }
 
 // New says what a new site is like.
 type New struct {
-	Domains   []string
-	Name      string   // "": the first domain stands in
-	By        string   // who adds it
-	Languages []string // the first one stands in for every other; none: English
-	Apart     bool     // see Notice
+	Organisation string // whose it is
+	Domains      []string
+	Name         string   // "": the first domain stands in
+	By           string   // who adds it
+	Languages    []string // the first one stands in for every other; none: English
+	Apart        bool     // see Notice
 }
 
 // Create creates a site with a default notice and publishes its first version.
@@ -145,7 +152,7 @@ func (s *Store) Create(ctx context.Context, wish New) (*Site, error) {
 	}
 	now := s.now()
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		id, err := insertSite(ctx, tx, key, name, string(draft), now)
+		id, err := insertSite(ctx, tx, wish.Organisation, key, name, string(draft), now)
 		if err != nil {
 			return err
 		}
