@@ -236,7 +236,7 @@ func (e *evidence) checkpoint() (name, said string, err error) {
 	e.head = c
 	r := e.result
 	r.Key, r.Origin, r.Size, r.Root, r.Cosignatures = e.manifest.Key, c.Origin, c.Size, c.Root, cosignatures
-	return "checkpoint", fmt.Sprintf("The checkpoint of the log %s, %d entries, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures)), nil
+	return "checkpoint", fmt.Sprintf("The checkpoint of the log %s, %s, root %s, is signed by the key%s.", c.Origin, entries(c.Size), c.Root, by(cosignatures)), nil
 }
 
 func (e *evidence) records() (name, said string, err error) {
@@ -261,7 +261,7 @@ func (e *evidence) records() (name, said string, err error) {
 	}
 	r := e.result
 	r.First, r.Leaves, r.Records = m.First, m.Leaves, m.Records
-	return name, fmt.Sprintf("All %d entries from index %d on are those of the log, none is missing between them: %d records, %d that were erased or speak of an erasure.", m.Leaves, m.First, m.Records, m.Leaves-m.Records), nil
+	return name, fmt.Sprintf("From index %d on, %s: those of the log, and none is missing between them. Records: %d. Erased, or about an erasure: %d.", m.First, entries(m.Leaves), m.Records, m.Leaves-m.Records), nil
 }
 
 // lines reads records.ndjson: {"index":…,"record":{…},"salt":"…"} as the export
@@ -358,7 +358,7 @@ func (e *evidence) notices() (name, said string, err error) {
 			return name, "", fmt.Errorf("the notice version %s, which a record names, is not there", version)
 		}
 	}
-	return name, fmt.Sprintf("The %d notice versions are those that the records name, as they were shown.", len(e.versions)), nil
+	return name, fmt.Sprintf("The notice versions are those that the records name, as they were shown: %d.", len(e.versions)), nil
 }
 
 // beside holds the files for people against the verifier's own.

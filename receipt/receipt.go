@@ -185,7 +185,7 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 		return r.fail("checkpoint", "The checkpoint does not hold: %s.", err)
 	}
 	r.Origin, r.Size, r.Root, r.Cosignatures = c.Origin, c.Size, c.Root, cosignatures
-	r.passed("checkpoint", "The checkpoint of the log %s, %d entries, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures))
+	r.passed("checkpoint", "The checkpoint of the log %s, %s, root %s, is signed by the key%s.", c.Origin, entries(c.Size), c.Root, by(cosignatures))
 
 	if site := rec.record.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
 		return r.fail("site", "The record is of the site %q and the log %s is of another.", site, c.Origin)
@@ -304,4 +304,12 @@ func parse(data []byte) (*parsed, error) {
 		return nil, errForm
 	}
 	return p, nil
+}
+
+// entries writes a number of entries in words.
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }

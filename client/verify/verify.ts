@@ -175,7 +175,7 @@ export async function verify(text: string): Promise<Result> {
     step = "checkpoint";
     const c = await openCheckpoint(proof.checkpoint, r.key, witnesses);
     Object.assign(r, { origin: c.origin, size: c.size, witnesses: c.witnesses });
-    passed(`The checkpoint of the log ${c.origin}, ${c.size} entries, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
+    passed(`The checkpoint of the log ${c.origin}, ${c.size} ${c.size === 1 ? "entry" : "entries"}, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
 
     step = "site";
     const site = record["site"] as string;
