@@ -29,6 +29,9 @@ const (
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
 	RegisterErase   = "register.erase"
+	RegisterPack    = "register.evidence"
+	BackedUp        = "backup.make"
+	WitnessChanged  = "witness.change"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
 	Viewed          = "view" // a page that a watched role saw
