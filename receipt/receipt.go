@@ -154,13 +154,16 @@ func Verify(data []byte, trustedKey string) (*Result, error) {
 // is signed by a log that the policy lists, if it lists any, and cosigned by
 // witnesses as its quorum says. Nil demands nothing.
 func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, error) {
-	var trusted []byte
-	if trustedKey != "" {
-		pub, err := parseKey(trustedKey)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
-		}
-		trusted = pub
+	return VerifyWith(data, Trust{Key: trustedKey, Policy: policy})
+}
+
+// VerifyWith is Verify with all that the caller relies on. With a history a receipt
+// under a former or a later key than the trusted one is valid, too, as far as the
+// rotations between them say so; one under a key that was replaced or stolen is not
+// where the log never signed it, or anybody could have.
+func VerifyWith(data []byte, t Trust) (*Result, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	if err := readable(data); err != nil {
 		return nil, err
@@ -173,8 +176,7 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 	r.Record, r.RecordJSON = rec.record, rec.Record
 	r.passed("form", "The receipt is in its one permitted form: nothing unknown, repeated, reordered or loosely written.")
 
-	pub, err := parseKey(rec.Key)
-	if err != nil {
+	if _, err := parseKey(rec.Key); err != nil {
 		return r.fail("key", "The receipt's key is wrong: %s.", err)
 	}
 	r.Key = rec.Key
@@ -199,15 +201,17 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 	r.Index = rec.Index
 	r.passed("inclusion", "The record, with its salt, is record %d of that log.", rec.Index)
 
-	if trusted != nil {
-		if string(trusted) != string(pub) {
-			return r.fail("trust", "The receipt was signed by another key than the one that you trust.")
-		}
-		r.KeyTrusted = true
-		r.passed("trust", "The key is the one that you trust.")
+	listed, met, sentence := false, false, ""
+	if t.Policy != nil {
+		listed, met, sentence = t.Policy.judge(rec.Key, cosignatures)
 	}
-	if policy != nil {
-		listed, met, sentence := policy.judge(rec.Key, cosignatures)
+	if ok, why := t.judge("receipt", rec.Key, c, met); !ok {
+		return r.fail("trust", "%s", why)
+	} else if why != "" {
+		r.KeyTrusted = true
+		r.passed("trust", "%s", why)
+	}
+	if t.Policy != nil {
 		if !met {
 			return r.fail("policy", "%s", sentence)
 		}

@@ -68,7 +68,7 @@ func runEvidence(ctx context.Context, c *call) error {
 }
 
 // verifyEvidence checks a pack; nil, nil when the file is none.
-func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJSON bool) (isPack bool, err error) {
+func (c *call) verifyEvidence(name string, trust receipt.Trust, asJSON bool) (isPack bool, err error) {
 	if name == "-" {
 		return false, nil
 	}
@@ -85,7 +85,7 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 	if err != nil {
 		return true, err
 	}
-	r, err := receipt.VerifyEvidence(f, info.Size(), trusted, policy)
+	r, err := receipt.VerifyEvidenceWith(f, info.Size(), trust)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return true, fault.New(fault.Invalid, "%v", err)
 	}

@@ -27,6 +27,7 @@ const (
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
+	KeyRotated      = "key.rotate"
 	RegisterErase   = "register.erase"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"

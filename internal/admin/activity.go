@@ -32,6 +32,7 @@ var activityWords = map[string]string{
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",
 	account.Restored:      "Restored a backup",
+	account.KeyRotated:    "Replaced the signing key",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {

@@ -71,7 +71,7 @@ func (f Finding) SiteKey() string { return siteOf(f.Site) }
 // for each 256 of them. An error means that it could not be told; what is
 // wrong with the register is in the report.
 func (r *Register) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error) {
-	if r.writer.key == nil {
+	if r.writer.keys.get() == nil {
 		return nil, errReadOnly
 	}
 	if o.Limit <= 0 {

@@ -188,10 +188,16 @@ func (r *Register) State(ctx context.Context, siteID int64) (LogState, error) {
 	if err != nil {
 		return LogState{}, r.db.Explain(err)
 	}
-	if s.Key, err = r.vkey(s.Origin); err != nil {
+	if r.writer.keys.get() == nil {
+		return LogState{}, errReadOnly
+	}
+	c, err := r.writer.open(ctx, s.Origin, s.Checkpoint)
+	if err != nil && !errors.Is(err, errDamaged) {
 		return LogState{}, err
 	}
-	c, err := receipt.OpenCheckpoint(s.Checkpoint, s.Key)
+	if err == nil {
+		s.Key, err = r.vkey(s.Origin)
+	}
 	if err != nil || c.Size != s.Size || c.Origin != s.Origin {
 		return LogState{}, fault.Wrap(fault.Unavailable, errors.Join(errDamaged, err), "The checkpoint of this register was changed. The operator runs assent fsck, which says what is wrong.")
 	}
@@ -201,10 +207,11 @@ func (r *Register) State(ctx context.Context, siteID int64) (LogState, error) {
 
 // vkey is the verifier key of the log with this origin.
 func (r *Register) vkey(origin string) (string, error) {
-	if r.writer.key == nil {
+	key := r.writer.keys.get()
+	if key == nil {
 		return "", errReadOnly
 	}
-	return verifierKey(origin, r.writer.key)
+	return verifierKey(origin, key)
 }
 
 // Tile returns the first width entries of a tile of the site's log, or all 256
