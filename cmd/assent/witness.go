@@ -47,7 +47,9 @@ func runWitness(ctx context.Context, c *call) error {
 		}
 		add := parts.Witness.AddLog
 		if history != nil {
-			add = func(ctx context.Context, vkey string) (string, error) { return parts.Witness.Follow(ctx, vkey, history) }
+			add = func(ctx context.Context, vkey string) (string, error) {
+				return parts.Witness.Follow(ctx, vkey, history)
+			}
 		}
 		origin, err := add(ctx, c.flags.Arg(1))
 		if err == nil {

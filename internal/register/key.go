@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -44,8 +46,8 @@ func LoadKey(ctx context.Context, d *db.DB, dataDir string) (ed25519.PrivateKey,
 		if err != nil {
 			return nil, err
 		}
-		if path == filepath.Join(dataDir, nextFile) { // the rotation was interrupted after it was decided
-			if err := finishRotation(dataDir); err != nil {
+		if path == nextFile(dataDir, used) { // the rotation was interrupted after it was decided
+			if err := finishRotation(dataDir, used); err != nil {
 				return nil, err
 			}
 		}
@@ -53,9 +55,13 @@ func LoadKey(ctx context.Context, d *db.DB, dataDir string) (ed25519.PrivateKey,
 	return LoadKeyNamed(ctx, d, dataDir, KeyFile, func(ctx context.Context, where string) error { return noLogs(ctx, d, where) })
 }
 
-// nextFile is the key that a rotation is about to take into use. Which of the two is
-// in use is decided by the database alone.
-const nextFile = KeyFile + ".next"
+// nextFile is the file of a key that a rotation is about to take into use; which one
+// is in use is decided by the database alone. Its name is that of the key, so that
+// two rotations at once do not write over each other's.
+func nextFile(dataDir, public string) string {
+	sum := sha256.Sum256([]byte(public))
+	return filepath.Join(dataDir, KeyFile+"."+hex.EncodeToString(sum[:8]))
+}
 
 // usedFile is the file of a data directory whose key is in use: signing.key, but for
 // the moment, or the crash, between the two steps of a rotation.
@@ -69,7 +75,7 @@ func usedFile(dataDir, used string) (path string, err error) {
 		if err == nil && publicOf(key) == used {
 			return path, nil
 		}
-		next := filepath.Join(dataDir, nextFile)
+		next := nextFile(dataDir, used)
 		if coming, nextErr := readKey(next); nextErr == nil && publicOf(coming) == used {
 			return next, nil
 		}
@@ -81,9 +87,9 @@ func usedFile(dataDir, used string) (path string, err error) {
 }
 
 // finishRotation puts the new key in the old one's place.
-func finishRotation(dataDir string) error {
+func finishRotation(dataDir, used string) error {
 	path := filepath.Join(dataDir, KeyFile)
-	err := os.Rename(filepath.Join(dataDir, nextFile), path)
+	err := os.Rename(nextFile(dataDir, used), path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // another process did
 	}
@@ -91,7 +97,7 @@ func finishRotation(dataDir string) error {
 		err = syncDir(dataDir)
 	}
 	if err != nil {
-		return fault.Wrap(fault.Unavailable, err, "The new signing key cannot be put in the place of %s. Check the directory's permissions; the key itself is safe in %s.", path, nextFile)
+		return fault.Wrap(fault.Unavailable, err, "The new signing key cannot be put in the place of %s. Check the directory's permissions; the key itself is safe in %s.", path, nextFile(dataDir, used))
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func (r *Register) Rotate(ctx context.Context, o Rotating) (list []RotatedLog, e
 		return nil, err
 	}
 	if o.DataDir != "" {
-		if err := writeNext(o.DataDir, text); err != nil {
+		if err := writeNext(nextFile(o.DataDir, publicOf(next)), text); err != nil {
 			return nil, err
 		}
 	}
@@ -90,26 +90,24 @@ func (r *Register) Rotate(ctx context.Context, o Rotating) (list []RotatedLog, e
 		return nil
 	})
 	if err != nil {
+		if used, unknown := r.db.Setting(context.WithoutCancel(ctx), publicSetting); o.DataDir != "" && unknown == nil && used != publicOf(next) {
+			os.Remove(nextFile(o.DataDir, publicOf(next))) // it is sure that it was not decided
+		}
 		return nil, err
 	}
 	r.writer.keys.set(next)
 	if o.DataDir == "" {
 		return list, nil
 	}
-	return list, finishRotation(o.DataDir)
+	return list, finishRotation(o.DataDir, publicOf(next))
 }
 
-// writeNext puts the key that is to come beside the one in use; what an interrupted
-// rotation left there was never used.
-func writeNext(dataDir string, text []byte) error {
-	path := filepath.Join(dataDir, nextFile)
-	err := os.Remove(path)
-	if err == nil || errors.Is(err, os.ErrNotExist) {
-		var f *os.File
-		if f, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600); err == nil {
-			_, err = f.Write(text)
-			err = errors.Join(err, f.Sync(), f.Close(), syncDir(dataDir))
-		}
+// writeNext puts the key that is to come beside the one in use.
+func writeNext(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		_, err = f.Write(text)
+		err = errors.Join(err, f.Sync(), f.Close(), syncDir(filepath.Dir(path)))
 	}
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "The new signing key %s cannot be made. Check that this user may write there.", path)
@@ -175,6 +173,16 @@ func (r *Register) rotate(ctx context.Context, tx *sql.Tx, l *openLog, old, next
 		return nil, err
 	}
 	done := &RotatedLog{SiteID: l.siteID, Former: former, Key: key, Size: l.size, Root: signed.Root.String()}
+	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: l.size, Root: signed.Root}.Sign(next)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := tx.ExecContext(ctx, "update log set origin = $1, checkpoint = $2 where site_id = $3", origin, checkpoint, l.siteID); err != nil {
+		return nil, err
+	}
+	if l.size == 0 { // nobody relies on it yet, and its name may change again
+		return done, nil
+	}
 	var cosigned, witnesses string
 	err = tx.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", l.siteID).Scan(&done.Cosigned, &cosigned, &witnesses)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -183,16 +191,9 @@ func (r *Register) rotate(ctx context.Context, tx *sql.Tx, l *openLog, old, next
 	if witnesses != "" {
 		done.By = strings.Split(witnesses, "\n")
 	}
-	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: l.size, Root: signed.Root}.Sign(next)
-	if err != nil {
-		return nil, err
-	}
 	if _, err := tx.ExecContext(ctx, `insert into predecessor (site_id, number, origin, size, checkpoint, restored_at, rotation, cosigned, witnesses)
 		select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7, $8 from predecessor where site_id = $9`,
 		l.siteID, l.origin, l.size, l.checkpoint, o.Now.UnixMilli(), string(note), cosigned, witnesses, l.siteID); err != nil {
-		return nil, err
-	}
-	if _, err := tx.ExecContext(ctx, "update log set origin = $1, checkpoint = $2 where site_id = $3", origin, checkpoint, l.siteID); err != nil {
 		return nil, err
 	}
 	_, err = tx.ExecContext(ctx, "delete from cosigned where site_id = $1", l.siteID)
