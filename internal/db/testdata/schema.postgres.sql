@@ -89,12 +89,15 @@ notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
 predecessor.checkpoint bytea not null
+predecessor.cosigned text not null
 predecessor.last_checkpoint bytea
 predecessor.number bigint not null
 predecessor.origin text not null
 predecessor.restored_at bigint not null
+predecessor.rotation text not null
 predecessor.site_id bigint not null
 predecessor.size bigint not null
+predecessor.witnesses text not null
 record.consent_id bytea not null
 record.payload text not null
 record.place bigint not null
