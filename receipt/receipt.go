@@ -1,13 +1,14 @@
 package receipt
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 
 	"github.com/transparency-dev/formats/proof"
 	"golang.org/x/mod/sumdb/tlog"
@@ -41,11 +42,41 @@ var ErrTrustedKey = errors.New("the key to trust cannot be read; it looks like c
 // over the record's canonical JSON. Without the salt it tells nothing about
 // the record; its leaf hash is tlog.RecordHash of these 32 bytes.
 func Commit(salt, record []byte) [32]byte {
-	mac := hmac.New(sha256.New, salt)
-	mac.Write(record)
-	var sum [32]byte
-	mac.Sum(sum[:0])
-	return sum
+	if len(salt) > sha256.BlockSize {
+		sum := sha256.Sum256(salt)
+		salt = sum[:]
+	}
+	// crypto/hmac prepares a key for being used again, which costs as much as hashing
+	// a record; here every key is used once (RFC 2104).
+	h := hashes.Get().(*hashing)
+	defer hashes.Put(h)
+	h.padded(0x36, salt, record, h.inner[:0])
+	h.padded(0x5c, salt, h.inner[:], h.outer[:0])
+	return h.outer
+}
+
+// hashing is what Commit needs, and does not allocate again.
+type hashing struct {
+	hash.Hash
+	block        [sha256.BlockSize]byte
+	inner, outer [sha256.Size]byte
+}
+
+var hashes = sync.Pool{New: func() any { return &hashing{Hash: sha256.New()} }}
+
+// padded appends to sum the hash of the key, filled up to a block and changed by pad,
+// and a text.
+func (h *hashing) padded(pad byte, key, text, sum []byte) {
+	for i := range h.block {
+		h.block[i] = pad
+	}
+	for i, b := range key {
+		h.block[i] ^= b
+	}
+	h.Reset()
+	h.Write(h.block[:])
+	h.Write(text)
+	h.Sum(sum)
 }
 
 // Receipt is what proves that a record is in a site's register. As JSON it has

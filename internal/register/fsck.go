@@ -305,7 +305,8 @@ func atOnce(workers int, count int64, do func(n int64) error) error {
 type row struct {
 	index, millis         int64
 	record, consent, salt []byte
-	payload               []byte
+	payload               string
+	bytes                 []byte         // of the payload
 	parsed                receipt.Record // used again for each row
 }
 
@@ -393,26 +394,6 @@ func merge(nodes []tlog.Hash) tlog.Hash {
 	return level[0]
 }
 
-func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*row)) error {
-	rows, err := q.QueryContext(ctx, `select place, time, record_id, consent_id, salt, payload from record
-		where place >= $1 and place < $2 order by place`, placeOf(c.site, from), placeOf(c.site, to))
-	if err != nil {
-		return c.unreadable(ctx, from, to, err)
-	}
-	defer rows.Close()
-	var r row
-	var record, consent, salt, payload sql.RawBytes
-	for rows.Next() {
-		if err := rows.Scan(&r.index, &r.millis, &record, &consent, &salt, &payload); err != nil {
-			return c.unreadable(ctx, from, to, err)
-		}
-		r.index &= maxIndex
-		r.record, r.consent, r.salt, r.payload = record, consent, salt, payload
-		each(&r)
-	}
-	return c.unreadable(ctx, from, to, rows.Err())
-}
-
 // unreadable makes a finding of records that the database cannot give, and
 // passes on what is no fault of theirs.
 func (c *check) unreadable(ctx context.Context, from, to int64, err error) error {
@@ -430,7 +411,7 @@ func (c *check) columns(r *row) {
 		c.foundRecord(r.index, id, "its record ID is not 16 bytes.")
 	}
 	record := &r.parsed
-	if err := record.Parse(r.payload); err != nil {
+	if err := record.ParseString(r.payload); err != nil {
 		c.foundRecord(r.index, id, "its payload is not a record in canonical form.")
 		return
 	}
@@ -456,7 +437,7 @@ func (c *check) columns(r *row) {
 // which of the three is wrong, and returns the leaf that was most likely
 // signed, so that one fault is not reported as many.
 func (c *check) leaf(r *row, entry, hash []byte) tlog.Hash {
-	commitment := receipt.Commit(r.salt, r.payload)
+	commitment := receipt.Commit(r.salt, r.bytes)
 	if entry == nil || hash == nil { // found already, as a tile
 		return tlog.RecordHash(commitment[:])
 	}

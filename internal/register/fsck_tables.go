@@ -36,7 +36,7 @@ func (c *check) tail(ctx context.Context, q queryer, n int64, width int) (bundle
 	}
 	var computed []byte
 	err = c.rows(ctx, q, n<<tileHeight, n<<tileHeight+int64(width), func(r *row) {
-		commitment := receipt.Commit(r.salt, r.payload)
+		commitment := receipt.Commit(r.salt, r.bytes)
 		computed = append(computed, hashesOf(commitment[:])...)
 	})
 	if err == nil && c.signs(computed, width) {
