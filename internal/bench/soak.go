@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -121,9 +122,14 @@ func (p *process) look() (s sample, err error) {
 	if s.files, err = p.files(); err != nil {
 		return s, err
 	}
-	status, body, err := get(p.addr, "/metrics")
-	if err != nil || status != http.StatusOK {
-		return s, fmt.Errorf("GET /metrics answered %d: %w", status, err)
+	answer, err := http.Get("http://" + p.addr + "/metrics")
+	if err != nil {
+		return s, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("GET /metrics answered %s: %w", answer.Status, err)
 	}
 	for line := range strings.Lines(string(body)) {
 		if text, found := strings.CutPrefix(line, "go_goroutines "); found {
