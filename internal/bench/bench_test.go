@@ -64,7 +64,7 @@ func TestQuickRunOfTheRegister(t *testing.T) {
 	}
 	report := filepath.Join(t.TempDir(), "benchmarks.md")
 	var out, log bytes.Buffer
-	code := run(t.Context(), []string{"--quick", "--records", "1500", "--only", "fsck,register,evidence,receipts,fairness,soak", "--soak", "0.05", "--dir", t.TempDir(), "--write", report}, &out, &log)
+	code := run(t.Context(), []string{"--quick", "--records", "1500", "--only", "fsck,register,evidence,receipts,fairness,soak", "--soak", "0.1", "--dir", t.TempDir(), "--write", report}, &out, &log)
 	if code != 0 {
 		t.Fatalf("exit status %d\n%s\n%s", code, &out, &log)
 	}

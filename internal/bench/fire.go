@@ -196,7 +196,7 @@ func (b *bench) fairnessRound(ctx context.Context, e db.Engine) (alone, beside, 
 	if _, err := p.await(ctx, "/healthz"); err != nil {
 		return nil, nil, nil, err
 	}
-	quiet := loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Connections: fairCallers, Rate: fairRate, Warm: b.warm, Measure: b.measure}
+	quiet := loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Connections: fairCallers, Rate: fairRate, Warm: b.warm, Measure: max(b.measure, time.Second)}
 	for i, st := range list[1:] {
 		for _, r := range consentRequests(st) {
 			quiet.Requests = append(quiet.Requests, forHost(r, siteDomain(i+1)))
@@ -208,7 +208,7 @@ func (b *bench) fairnessRound(ctx context.Context, e db.Engine) (alone, beside, 
 	flooded := make(chan error, 1)
 	go func() {
 		var err error
-		flood, err = load(ctx, loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Connections: connections, Requests: consentRequests(list[0]), Warm: b.warm, Measure: b.measure})
+		flood, err = load(ctx, loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Connections: connections, Requests: consentRequests(list[0]), Warm: b.warm, Measure: max(b.measure, time.Second)})
 		flooded <- err
 	}()
 	beside, err = load(ctx, quiet)

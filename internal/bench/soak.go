@@ -63,10 +63,14 @@ func (b *bench) soakOn(ctx context.Context, e db.Engine) error {
 	if err != nil {
 		return err
 	}
-	spec.Rate, spec.Warm, spec.Measure = full.PerSecond/2, 0, b.soak/soakSamples
+	samples := soakSamples
+	if b.quick {
+		samples = 4
+	}
+	spec.Rate, spec.Warm, spec.Measure = full.PerSecond/2, 0, b.soak/time.Duration(samples)
 	var list []sample
 	sent := 0
-	for i := range soakSamples {
+	for i := range samples {
 		r, err := load(ctx, spec)
 		if err != nil {
 			return fmt.Errorf("%w; the server said: %.2000s", err, p.lastWords())
@@ -78,7 +82,7 @@ func (b *bench) soakOn(ctx context.Context, e db.Engine) error {
 		s.p99 = r.P99
 		sent += r.Accepted
 		list = append(list, s)
-		b.log("soak on %s, %d of %d: %.0f/s, p99 %s, %s resident, %d goroutines, %d files", engineName(e), i+1, soakSamples, r.PerSecond, ms(r.P99), mb(s.memory), s.goroutines, s.files)
+		b.log("soak on %s, %d of %d: %.0f/s, p99 %s, %s resident, %d goroutines, %d files", engineName(e), i+1, samples, r.PerSecond, ms(r.P99), mb(s.memory), s.goroutines, s.files)
 	}
 	b.judgeSoak(e, list, sent)
 	return nil
