@@ -273,10 +273,7 @@ func (c *check) continues(ctx context.Context, q queryer) error {
 	if err != nil {
 		return err
 	}
-	vkey, err := c.r.vkey(c.origin)
-	if err != nil {
-		return err
-	}
+	vkey := c.vkey
 	for i := len(list) - 1; i >= 0; i-- { // from the newest, whose successor is known
 		p := list[i]
 		if p.Note == "" {

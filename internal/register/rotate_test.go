@@ -328,3 +328,19 @@ func TestRotationThatWasInterrupted(t *testing.T) {
 		t.Errorf("the old key is taken: %v", err)
 	}
 }
+
+// A check that runs in a server whose key was replaced by another process finds
+// nothing wrong.
+func TestCheckAfterARotationElsewhere(t *testing.T) {
+	eachAddress(t, func(t *testing.T, o db.Options) {
+		r, other := keyed(t, dbtest.Open(t, o), ""), keyed(t, dbtest.Open(t, o), "")
+		addSite(t, r.db, r, 1)
+		mustAppend(t, r, entry(1))
+		mustRotate(t, other, rotating(""))
+		mustSound(t, r) // it did not sign since
+		exec(t, r.db, "update log set origin = 'consent.example/other/log/' || substr(origin, length(origin))")
+		if report := mustFsck(t, r); report.OK() {
+			t.Error("a log with another's checkpoint is sound")
+		}
+	})
+}
