@@ -140,10 +140,14 @@ func IsArchive(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x
 // another writer, they are Uncovered. Memory does not depend on the number
 // of records. What cannot be read as such a pack is ErrUnreadable.
 func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Policy, beside *Beside) (*EvidenceResult, error) {
-	if trustedKey != "" {
-		if _, err := parseKey(trustedKey); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
-		}
+	return VerifyEvidenceWith(data, size, Trust{Key: trustedKey, Policy: policy}, beside)
+}
+
+// VerifyEvidenceWith is VerifyEvidence with all that the caller relies on, as in
+// VerifyWith.
+func VerifyEvidenceWith(data io.ReaderAt, size int64, t Trust, beside *Beside) (*EvidenceResult, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	archive, err := zip.NewReader(data, size)
 	if err != nil {
@@ -173,7 +177,7 @@ func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Pol
 		}
 		e.say(name, true, "%s", said)
 	}
-	e.trust(trustedKey, policy)
+	e.trust(t)
 	return e.result, nil
 }
 
@@ -391,19 +395,19 @@ func (e *evidence) beside(own *Beside) (name, said string, err error) {
 }
 
 // trust holds the key and the cosignatures against what the caller trusts.
-func (e *evidence) trust(trustedKey string, policy *Policy) {
+func (e *evidence) trust(t Trust) {
 	r := e.result
-	if trustedKey != "" {
-		trusted, _ := parseKey(trustedKey)
-		pub, _ := parseKey(r.Key)
-		if r.KeyTrusted = string(trusted) == string(pub); !r.KeyTrusted {
-			e.say("trust", false, "The pack was signed by another key than the one that you trust.")
+	listed, met, sentence := false, false, ""
+	if t.Policy != nil {
+		listed, met, sentence = t.Policy.judge(r.Key, r.Cosignatures)
+	}
+	if ok, why := t.judge("pack", r.Key, Checkpoint{Origin: r.Origin, Size: r.Size, Root: r.Root}, met); why != "" {
+		e.say("trust", ok, "%s", why)
+		if r.KeyTrusted = ok; !ok {
 			return
 		}
-		e.say("trust", true, "The key is the one that you trust.")
 	}
-	if policy != nil {
-		listed, met, sentence := policy.judge(r.Key, r.Cosignatures)
+	if t.Policy != nil {
 		e.say("policy", met, "%s", sentence)
 		if r.PolicyMet = met; !met {
 			return

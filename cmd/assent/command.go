@@ -54,6 +54,7 @@ func commands() []command {
 		{"witness", "[key | add VKEY | remove ORIGIN | ask URL VKEY | drop VKEY | list]", "cosign the registers of others; ask: have yours cosigned", runWitness},
 		{"monitor", "URL", "follow a register of others and say whether its history was rewritten", runMonitor},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
+		{"key", "list | rotate | history", "the key that signs registers: which there were, replacing it, and the statement that joins the old to the new", runKey},
 		{"evidence", "", "a period of a site's register as a file that verifies without this server", runEvidence},
 		{"export", "", "a site's register to standard output", runExport},
 		{"backup", "FILE", "an encrypted backup, beside a running server; --check verifies one", runBackup},

@@ -70,7 +70,7 @@ func runEvidence(ctx context.Context, c *call) error {
 }
 
 // verifyEvidence checks a pack; nil, nil when the file is none.
-func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJSON bool) (isPack bool, err error) {
+func (c *call) verifyEvidence(name string, trust receipt.Trust, asJSON bool) (isPack bool, err error) {
 	if name == "-" {
 		return false, nil
 	}
@@ -88,7 +88,7 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 		return true, err
 	}
 	beside := app.EvidenceBeside()
-	r, err := receipt.VerifyEvidence(f, info.Size(), trusted, policy, &beside)
+	r, err := receipt.VerifyEvidenceWith(f, info.Size(), trust, &beside)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return true, fault.New(fault.Invalid, "%v", err)
 	}

@@ -21,6 +21,7 @@ func runFsck(ctx context.Context, c *call) error {
 		return err
 	}
 	cfg.Existing, cfg.Inspect = true, true
+	collectLess()
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err

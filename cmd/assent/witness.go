@@ -25,6 +25,7 @@ func runWitness(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	listen := c.flags.String("listen", ":7380", "address and port to listen on")
 	name := c.flags.String("name", "", "name of this witness, for example witness.example/w1; fixed the first time (default: this machine's name)")
+	historyFile := c.flags.String("history", "", "with add: key history of a log whose key was replaced (/log/KEY/keys of its server): goes on with what was seen of it")
 	asJSON := c.flags.Bool("json", false, "with list: print JSON")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -41,7 +42,17 @@ func runWitness(ctx context.Context, c *call) error {
 	defer parts.Close()
 	switch verb {
 	case "add":
-		origin, err := parts.Witness.AddLog(ctx, c.flags.Arg(1))
+		history, err := readHistory(*historyFile)
+		if err != nil {
+			return err
+		}
+		add := parts.Witness.AddLog
+		if history != nil {
+			add = func(ctx context.Context, vkey string) (string, error) {
+				return parts.Witness.Follow(ctx, vkey, history)
+			}
+		}
+		origin, err := add(ctx, c.flags.Arg(1))
 		if err == nil {
 			fmt.Fprintf(c.out, "This witness follows %s.\n", origin)
 		}

@@ -28,6 +28,7 @@ const (
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
+	KeyRotated      = "key.rotate"
 	RegisterErase   = "register.erase"
 	RegisterPack    = "register.evidence"
 	BackedUp        = "backup.make"

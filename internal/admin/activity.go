@@ -36,6 +36,7 @@ var activityWords = map[string]string{
 	account.Restored:      "Restored a backup",
 	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.KeyRotated:        "Replaced the signing key",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 

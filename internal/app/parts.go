@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -88,7 +90,17 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same, Inspect: c.Inspect})
+	// Every node has the signing key, and so the same desk.
+	if p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now); err != nil {
+		return err
+	}
+	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same, Inspect: c.Inspect,
+		Renew: func(ctx context.Context) (ed25519.PrivateKey, error) { return register.LoadKey(ctx, p.DB, c.Dir) },
+		Renewed: func(key ed25519.PrivateKey) {
+			if err := p.Handovers.Rekey(key.Seed()); err != nil {
+				slog.Error("choices cannot be handed over between domains until the next start", "error", err)
+			}
+		}})
 	if err != nil {
 		return err
 	}
@@ -97,9 +109,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Witness = witness.NewStore(p.DB, time.Now)
-	// Every node has the signing key, and so the same desk.
-	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
-	return err
+	return nil
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

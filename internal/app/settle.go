@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"slices"
@@ -256,7 +255,7 @@ func some(list []string) string {
 // apply gives logs their new names and takes deleted sites away again.
 func (s *settling) apply(ctx context.Context, out *Restored) error {
 	now := time.Now()
-	epoch := now.UTC().Format("2006-01-02") + "-" + strings.ToLower(rand.Text()[:6])
+	epoch := newEpoch(now)
 	err := s.DB.Write(ctx, func(tx *sql.Tx) error {
 		for _, i := range s.dropped {
 			if err := backup.DropSite(ctx, s.DB, tx, s.logs[i].SiteID, register.PlaceShift); err != nil {

@@ -58,6 +58,22 @@ func (p *public) logKey(w http.ResponseWriter, r *http.Request) (int, error) {
 	return sendText(w, r, []byte(state.Key+"\n"))
 }
 
+// logKeys serves the statements by which the key of a site's log was replaced
+// (receipt.ParseHistory). They prove themselves.
+func (p *public) logKeys(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	history, err := p.Register.KeyHistory(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	w.Header()["Content-Type"] = typeJSON
+	w.Header()["Cache-Control"] = []string{"no-cache"}
+	return send(w, r, history)
+}
+
 func sendText(w http.ResponseWriter, r *http.Request, data []byte) (int, error) {
 	w.Header()["Content-Type"] = typeText
 	w.Header()["Cache-Control"] = []string{"no-cache"}

@@ -117,6 +117,7 @@ func New(d Deps) http.Handler {
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
 		{"GET /log/{site}/cosigned", p.cosigned, problem},
 		{"GET /log/{site}/key", p.logKey, problem},
+		{"GET /log/{site}/keys", p.logKeys, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
 		{"GET /readyz", p.ready, web.Problem},

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -50,6 +51,8 @@ type Report struct {
 	Root     string    `json:"root"`
 	Checked  time.Time `json:"checked"`
 	Findings []Finding `json:"findings"`
+
+	Rotations []*receipt.Rotation `json:"rotations,omitempty"` // by which the log's key came to be another one than before
 }
 
 // Grave tells whether the log contradicts itself: nothing that it says may be
@@ -101,7 +104,15 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 	if err != nil {
 		return nil, m.noLog(err)
 	}
+	formerKey := cmp.Or(known.Key, r.Key) // that signed the remembered checkpoint
 	c, err := openLoose(data, r.Key)
+	if err != nil || formerKey != r.Key {
+		if said := m.rotated(ctx, r, formerKey, data); said != "" {
+			m.find(r, Signature, said, known.Checkpoint, string(data))
+			return r, nil
+		}
+		c, err = openLoose(data, r.Key)
+	}
 	if err != nil {
 		m.find(r, Signature, "The checkpoint at "+m.URL+" is not signed by the log's key: "+err.Error()+".", known.Checkpoint, string(data))
 		return r, nil
@@ -109,13 +120,16 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 	r.Size, r.Root = c.Size, c.Root.String()
 	before := receipt.Checkpoint{Origin: c.Origin}
 	if known.Checkpoint != "" {
-		if before, err = openLoose([]byte(known.Checkpoint), r.Key); err != nil {
+		if before, err = openLoose([]byte(known.Checkpoint), formerKey); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "The monitor's state in %s does not belong to this key. Give the right --key, or another --state.", m.Dir)
 		}
 	}
 	r.Before = before.Size
 	tiles := &remoteTiles{ctx: ctx, m: m}
 	if done, err := m.follow(r, tiles, before, c, known.Checkpoint, string(data)); done || err != nil {
+		return r, err
+	}
+	if done, err := m.takenOver(r, tiles, before, c, known.Checkpoint, string(data)); done || err != nil {
 		return r, err
 	}
 	if err := m.cosigned(ctx, r, tiles, c, string(data)); err != nil {
@@ -139,8 +153,6 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 // key decides which key the log is held against.
 func (m *Monitor) key(ctx context.Context, r *Report, known *memory) error {
 	switch {
-	case known.Key != "" && m.Key != "" && known.Key != m.Key:
-		return fault.New(fault.Conflict, "This log was followed with the key %s so far. Ask its operator why it changed; another --state begins anew.", known.Key)
 	case m.Key != "":
 		r.Key = m.Key
 	case known.Key != "":
