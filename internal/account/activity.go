@@ -30,6 +30,7 @@ const (
 	RegisterErase   = "register.erase"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
+	WebhookChanged  = "webhook.change"
 )
 
 // Activity is one thing that a member did. It names no visitor.

@@ -30,8 +30,9 @@ var activityWords = map[string]string{
 	account.DraftSaved: "Saved the draft", account.SeenIgnored: "Changed what is ignored", account.SeenCleared: "Started the list of what was seen anew",
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
-	account.RetentionRule: "Changed how long records are kept",
-	account.Restored:      "Restored a backup",
+	account.RetentionRule:  "Changed how long records are kept",
+	account.WebhookChanged: "Changed a webhook",
+	account.Restored:       "Restored a backup",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {

@@ -44,6 +44,8 @@ var done = map[string]string{
 	"unignored": "It is listed again.",
 	"cleared":   "The list is empty. What your pages still use comes back.",
 	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"tried":     "Sent. Reload this page in a few seconds to see how it went.",
+	"replayed":  "It is told again, with the webhook-id that it had.",
 	"published": "Published. Visitors get the new version within seconds.",
 }
 

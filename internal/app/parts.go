@@ -13,10 +13,13 @@ import (
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/handover"
+	"assent/internal/jobs"
+	"assent/internal/mail"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 	"assent/internal/witness"
 )
 
@@ -35,6 +38,9 @@ type Parts struct {
 	Stats     *stats.Store
 	Witness   *witness.Store
 	Handovers *handover.Desk
+	Jobs      *jobs.Queue
+	Mail      *mail.Desk
+	Webhooks  *webhook.Store
 
 	publicURL atomic.Pointer[string]
 	epoch     string // in the names of logs since a restoration; "" before the first
@@ -95,8 +101,10 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Witness = witness.NewStore(p.DB, time.Now)
 	// Every node has the signing key, and so the same desk.
-	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
-	return err
+	if p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now); err != nil {
+		return err
+	}
+	return p.openOutbox(c, key.Seed())
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

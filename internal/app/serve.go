@@ -120,6 +120,8 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.work.Go(func() { a.recompile(background) })
 	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
 	a.work.Go(func() { a.retain(background) })
+	a.work.Go(func() { a.Jobs.Run(background) })
+	a.work.Go(func() { a.Webhooks.Run(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	if marks != nil {
 		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })
@@ -136,7 +138,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Webhooks: a.Webhooks, Preview: banner.Preview,
 		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
