@@ -63,6 +63,7 @@ func commands() []command {
 		{"webhook", "add | list | remove ID | rotate ID | enable ID | test ID | deliveries ID | replay ID", "systems of yours that are told what happens on a site", runWebhook},
 		{"mail", "test", "send a letter, to see whether the mail server takes it", runMail},
 		{"job", "list | replay ID | drop ID", "letters and messages that wait, and those that were given up", runJob},
+		{"token", "add | list | revoke ID", "API tokens, with which other programs use the API", runToken},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},

@@ -32,7 +32,8 @@ var activityWords = map[string]string{
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule:  "Changed how long records are kept",
 	account.WebhookChanged: "Changed a webhook",
-	account.Restored:       "Restored a backup",
+	account.TokenAdded:     "Made an API token", account.TokenRevoked: "Revoked an API token",
+	account.Restored: "Restored a backup",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {

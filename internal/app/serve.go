@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"assent/internal/admin"
+	"assent/internal/api"
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/fault"
@@ -146,6 +147,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 			return network
 		},
 	}))
+	mux.Handle("/api/", api.New(api.Deps{Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, PublicURL: a.PublicURL}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	a.server = web.NewServer(mux)
 	go func() {

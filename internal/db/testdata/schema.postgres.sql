@@ -1,3 +1,4 @@
+CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
 CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
@@ -6,6 +7,9 @@ CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
 CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
+CREATE UNIQUE INDEX api_answer_pkey ON public.api_answer USING btree (token_id, idempotency_key)
+CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
+CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
@@ -47,6 +51,23 @@ activity.id text not null
 activity.member_id text not null
 activity.site text not null
 activity.time bigint not null
+api_answer.body text not null
+api_answer.created_at bigint not null
+api_answer.idempotency_key text not null
+api_answer.request text not null
+api_answer.status bigint not null
+api_answer.token_id text not null
+api_token.created_at bigint not null
+api_token.created_by text not null
+api_token.expires_at bigint not null
+api_token.hint text not null
+api_token.id text not null
+api_token.name text not null
+api_token.revoked_at bigint not null
+api_token.scopes text not null
+api_token.site text not null
+api_token.token_hash text not null
+api_token.used_at bigint not null
 bundle.brotli bytea not null
 bundle.build text not null
 bundle.etag text not null

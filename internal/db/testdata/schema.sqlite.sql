@@ -6,6 +6,29 @@ CREATE TABLE activity (
   site      text not null,                  -- site key, or empty
   detail    text not null                   -- JSON
 ) without rowid
+CREATE TABLE api_answer (
+  token_id   text not null references api_token(id) on delete cascade,
+  idempotency_key text not null,
+  request    text not null,                 -- SHA-256 of the request, hex
+  status     bigint not null,               -- HTTP status; 0: it is being carried out
+  body       text not null,                 -- names nobody
+  created_at bigint not null,
+  primary key (token_id, idempotency_key)
+)
+CREATE INDEX api_answer_by_age on api_answer (created_at)
+CREATE TABLE api_token (
+  id         text not null primary key,     -- UUIDv7
+  token_hash text not null unique,          -- SHA-256 of the token, hex
+  hint       text not null,                 -- how it begins, to recognise it by
+  name       text not null,                 -- what it is for
+  site       text not null,                 -- site key that it is for; empty: every site
+  scopes     text not null,                 -- separated by spaces
+  created_by text not null,                 -- member; empty: command line
+  created_at bigint not null,
+  expires_at bigint not null,
+  used_at    bigint not null,               -- to the hour; 0: never
+  revoked_at bigint not null                -- 0: it was not
+)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
