@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
+	"time"
 
 	"assent/internal/app"
 	"assent/internal/fault"
+	"assent/internal/mail"
+
+	"github.com/google/uuid"
 )
 
 func runUser(ctx context.Context, c *call) error {
@@ -13,6 +18,9 @@ func runUser(ctx context.Context, c *call) error {
 	email := c.flags.String("email", "", "e-mail address of the person (add)")
 	name := c.flags.String("name", "", "name of the person (add)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
+	send := c.flags.Bool("send", false, "with add and reset: send the link by mail instead of printing it (--smtp-url, --mail-from)")
+	lang := c.flags.String("language", "en", "with --send: language of the letter: en, de, et, fi, da or fr")
+	c.mailFlags(cfg)
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which this server is reached (default: what serve was last given)")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -24,11 +32,19 @@ func runUser(ctx context.Context, c *call) error {
 		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] | list | reset EMAIL")
 	}
 	cfg.Existing = verb != "add"
+	server, err := mail.ParseServer(cfg.SMTPURL, cfg.MailFrom)
+	if err != nil {
+		return err
+	}
+	if *send && !server.Set() {
+		return fault.New(fault.Invalid, "No mail server is set, so nothing can be sent. Name one with --smtp-url and --mail-from, or leave --send out and hand the link over.")
+	}
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer parts.Close()
+	kind, to := mail.Reset, c.flags.Arg(1)
 	switch verb {
 	case "list":
 		return c.listMembers(ctx, parts, *asJSON)
@@ -36,9 +52,31 @@ func runUser(ctx context.Context, c *call) error {
 		if _, err := parts.Accounts.AddMember(ctx, *email, *name, app.CommandLine); err != nil {
 			return err
 		}
-		return c.printLink(ctx, parts, *email, *asJSON)
+		kind, to = mail.Invitation, *email
 	}
-	return c.printLink(ctx, parts, c.flags.Arg(1), *asJSON)
+	if *send {
+		return c.sendLink(ctx, parts, server, kind, to, *lang)
+	}
+	return c.printLink(ctx, parts, to, *asJSON)
+}
+
+// sendLink mails a one-time link at once, so that what goes wrong is said here.
+func (c *call) sendLink(ctx context.Context, parts *app.Parts, server mail.Server, kind mail.Kind, email, lang string) error {
+	m, err := parts.Accounts.MemberByEmail(ctx, email)
+	if err != nil {
+		return err
+	}
+	token, err := parts.Accounts.PasswordLink(ctx, email, app.CommandLine)
+	if err != nil {
+		return err
+	}
+	_, host, _ := strings.Cut(parts.PublicURL(), "://")
+	data := mail.Data{Name: m.Name, Place: host, Link: parts.SetupURL(token)}
+	if err := mail.SendNow(ctx, server, kind, m.Email, lang, data, time.Now(), uuid.NewString()); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err, "The mail server took the letter. Its link sets a password, works once, and ends in 24 hours.")
+	return nil
 }
 
 // printLink prints a one-time link with which the person sets a password.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"assent/internal/admin"
 	"assent/internal/db"
 	"assent/internal/jobs"
 	"assent/internal/register"
@@ -58,5 +59,11 @@ func TestWebhooksAreKept(t *testing.T) {
 	log := k.get("/console/activity").has("td", "removed shop.example").has("td", "added shop.example")
 	if strings.Contains(log.body, "key=abc") {
 		t.Error("the log shows the whole address, which may hold a secret")
+	}
+}
+
+func TestEveryTemplateParses(t *testing.T) {
+	if n := admin.ParseViews(); n < 19 { // panics at one that does not
+		t.Errorf("only %d pages", n)
 	}
 }

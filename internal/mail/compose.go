@@ -160,10 +160,13 @@ func usable(lines []string, data Data) (list [][]part) {
 	return list
 }
 
+// hostRunes are those of a host with its port.
+const hostRunes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-:[]"
+
 // checkLink refuses what may not be followed from a letter.
 func checkLink(link string) error {
 	u, err := url.Parse(link)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || len(link) > 2000 || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r > '~' }) {
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Host, hostRunes) != "" || u.User != nil || len(link) > 2000 || strings.ContainsFunc(link, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"<>\\^`{|}", r) }) {
 		return fault.New(fault.Unprocessed, "The letter's link is no http address. Check --public-url.")
 	}
 	return nil

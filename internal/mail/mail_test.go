@@ -203,7 +203,7 @@ func TestNothingTypedBecomesAHeaderOrAnElement(t *testing.T) {
 			t.Errorf("%q was taken for an address: %v", to, err)
 		}
 	}
-	for _, target := range []string{"javascript:alert(1)", "https://", "https://a@b/", "//evil.example", "https://x/\r\ny", "ftp://x/"} {
+	for _, target := range []string{"javascript:alert(1)", "https://", "https://a@b/", "//evil.example", "https://x/\r\ny", "ftp://x/", `https://x"y/`, "https://x/<b>"} {
 		if _, err := compose(from, Invitation, ann, "en", Data{Link: target}, at, "id"); fault.KindOf(err) != fault.Unprocessed {
 			t.Errorf("%q was taken for a link: %v", target, err)
 		}
