@@ -184,6 +184,28 @@ func TestJobOfADeadNodeIsDoneByAnother(t *testing.T) {
 	})
 }
 
+// A process that ends gives back what it had begun.
+func TestJobOfAProcessThatEndsIsDueAtOnce(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, d *db.DB) {
+		q, begun := node(d, &clock{at: time.UnixMilli(1e12)}), make(chan bool, 1)
+		q.Handle("mail", Handler{Tries: 3, Within: time.Hour, Do: func(ctx context.Context, _ Job) Outcome {
+			begun <- true
+			<-ctx.Done()
+			return Outcome{Err: ctx.Err(), Note: func(context.Context, *sql.Tx, time.Time) error {
+				t.Error("an attempt that was broken off was noted")
+				return nil
+			}}
+		}})
+		add(t, d, q, Job{Kind: "mail"})
+		stop := run(t, q)
+		<-begun
+		stop()
+		if w := waiting(t, q)[0]; w.Attempts != 0 || w.Due.After(time.UnixMilli(1e12)) || w.Problem != "" {
+			t.Errorf("given back as %+v", w)
+		}
+	})
+}
+
 // Where one process at a time does the jobs, it need not wait for the lease.
 func TestSoleProcessGoesOnAtOnce(t *testing.T) {
 	dbtest.Each(t, func(t *testing.T, d *db.DB) {

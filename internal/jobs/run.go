@@ -40,6 +40,7 @@ type taken struct {
 type ended struct {
 	taken
 	outcome Outcome
+	broken  bool // off, because the process ends
 }
 
 // loop is the state of Run; one goroutine owns it.
@@ -64,11 +65,11 @@ func (q *Queue) Run(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			for l.total > 0 {
-				l.settle(context.WithoutCancel(ctx), l.gather(<-l.results))
+				l.settle(ctx, l.gather(ctx, <-l.results))
 			}
 			return
 		case e := <-l.results:
-			l.settle(ctx, l.gather(e))
+			l.settle(ctx, l.gather(ctx, e))
 		case <-q.wake:
 		case <-timer.C:
 		}
@@ -96,13 +97,15 @@ func (l *loop) reclaim(ctx context.Context) bool {
 }
 
 // gather takes an attempt that ended, and those that ended meanwhile: their ends
-// are written together.
-func (l *loop) gather(first ended) (list []ended) {
+// are written together. What an attempt could not do because it was told to end, as
+// the process does, was no attempt.
+func (l *loop) gather(ctx context.Context, first ended) (list []ended) {
 	list = append(list, first)
 	for len(l.results) > 0 {
 		list = append(list, <-l.results)
 	}
-	for _, e := range list {
+	for i, e := range list {
+		list[i].broken = e.outcome.Err != nil && ctx.Err() != nil
 		l.total--
 		if l.running[e.Lane]--; l.running[e.Lane] == 0 {
 			delete(l.running, e.Lane)
@@ -293,6 +296,10 @@ func (l *loop) settle(ctx context.Context, list []ended) {
 // end writes the end of an attempt, unless another process has the job by now.
 func (l *loop) end(ctx context.Context, tx *sql.Tx, e ended) error {
 	now, next := l.now(), time.Time{}
+	if e.broken {
+		_, err := tx.ExecContext(ctx, "update job set due_at = $1, attempts = attempts - 1, taken = false where id = $2 and attempts = $3", now.UnixMilli(), e.ID, e.Attempts)
+		return err
+	}
 	query, args := "delete from job where id = $1 and attempts = $2", []any{e.ID, e.Attempts}
 	if err := e.outcome.Err; err != nil {
 		due, dead := int64(never), now.UnixMilli()

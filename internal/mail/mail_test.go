@@ -291,7 +291,9 @@ func TestRefusalsNameNobody(t *testing.T) {
 	if err := SendNow(ctx, s, Test, ann, "en", Data{}, at, "id"); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a server that hangs: %v", err)
 	}
-	l.Close()
+	if s, err = ParseServer("smtp://127.0.0.1:1?tls=none", from); err != nil {
+		t.Fatal(err)
+	}
 	if err := SendNow(context.Background(), s, Test, ann, "en", Data{}, at, "id"); fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.Message(err), "cannot be reached") {
 		t.Errorf("a server that is not there: %v", err)
 	}

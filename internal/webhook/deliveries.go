@@ -94,8 +94,12 @@ func (s *Store) Replay(ctx context.Context, siteID int64, id string) error {
 // replayChunk is how many deliveries are promised in one transaction.
 const replayChunk = 200
 
+// replayMost is how many deliveries one replay promises: the queue stays bounded.
+const replayMost = 10_000
+
 // ReplaySpan has every delivery of an endpoint made again that happened in a span of
-// time, or only those with a state, and returns how many.
+// time, or only those with a state, and returns how many. Errors: fault.Unprocessed when
+// there are more than 10,000; the newest of them are made again then.
 func (s *Store) ReplaySpan(ctx context.Context, siteID int64, endpoint, state string, from, to time.Time) (count int, err error) {
 	if _, err := s.Get(ctx, siteID, endpoint); err != nil {
 		return 0, err
@@ -110,7 +114,10 @@ func (s *Store) ReplaySpan(ctx context.Context, siteID int64, endpoint, state st
 		if err != nil {
 			return count, err
 		}
-		count, q.Before = count+n, list[len(list)-1].ID
+		last := list[len(list)-1]
+		if count, q.Before = count+n, last.ID; count >= replayMost {
+			return count, fault.New(fault.Unprocessed, "%d deliveries are made again, the newest first, which is as many as at once. When they are through, replay the rest with --to %s.", count, last.Created.Format(time.RFC3339))
+		}
 	}
 }
 
