@@ -14,6 +14,7 @@ import (
 func runToken(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	site := c.flags.String("site", "", "with add: site key that the token is for (default: every site)")
+	org := c.flags.String("org", "", "with add: ID of the organisation for whose sites the token is (default: of all of them)")
 	name := c.flags.String("name", "", "with add: what the token is for")
 	scopes := c.flags.StringSlice("scope", nil, "with add: what it may do, repeat for more: "+strings.Join(account.Scopes, ", "))
 	days := c.flags.Int("days", 90, "with add: for how many days it is valid, up to 366")
@@ -23,7 +24,7 @@ func runToken(ctx context.Context, c *call) error {
 	}
 	verb, rest := c.flags.Arg(0), c.flags.NArg()
 	if !(verb == "add" && rest == 1 && *name != "" && len(*scopes) > 0 || verb == "list" && rest == 1 || verb == "revoke" && rest == 2) {
-		return fault.New(fault.Invalid, "usage: assent token add --name NAME --scope SCOPE [--site KEY] [--days N] | list | revoke ID")
+		return fault.New(fault.Invalid, "usage: assent token add --name NAME --scope SCOPE [--site KEY] [--org ID] [--days N] | list | revoke ID")
 	}
 	cfg.Existing = true
 	parts, err := c.open(ctx, cfg)
@@ -35,14 +36,23 @@ func runToken(ctx context.Context, c *call) error {
 	case "list":
 		return c.listTokens(ctx, parts, *asJSON)
 	case "revoke":
-		return c.orNo(parts.Accounts.RevokeToken(ctx, c.flags.Arg(1), app.CommandLine))
+		return c.orNo(parts.Accounts.RevokeToken(ctx, c.flags.Arg(1), ""))
 	}
 	if *site != "" {
-		if _, err := parts.Sites.Get(ctx, *site); err != nil {
+		s, err := parts.Sites.Get(ctx, *site)
+		if err != nil {
+			return err
+		}
+		if *org != "" && *org != s.Organisation {
+			return fault.New(fault.Invalid, "The site %s is not one of the organisation %s.", *site, *org)
+		}
+		*org = s.Organisation
+	} else if *org != "" {
+		if _, err := parts.Accounts.Organisation(ctx, *org); err != nil {
 			return err
 		}
 	}
-	secret, t, err := parts.Accounts.AddToken(ctx, *name, *site, *scopes, *days, app.CommandLine)
+	secret, t, err := parts.Accounts.AddToken(ctx, account.NewToken{Name: *name, Site: *site, Organisation: *org, Scopes: *scopes, Days: *days})
 	if err != nil {
 		return err
 	}
@@ -59,7 +69,8 @@ type tokenAnswer struct {
 	ID      string    `json:"id"`
 	Hint    string    `json:"hint"` // how it begins
 	Name    string    `json:"name"`
-	Site    string    `json:"site"` // "": every site
+	Site    string    `json:"site"`         // "": every site of the organisation
+	Org     string    `json:"organisation"` // "": every site of the installation
 	Scopes  []string  `json:"scopes"`
 	Created time.Time `json:"created"`
 	Expires time.Time `json:"expires"`
@@ -74,7 +85,7 @@ func (c *call) listTokens(ctx context.Context, parts *app.Parts, asJSON bool) er
 	}
 	answers := []tokenAnswer{}
 	for _, t := range list {
-		answers = append(answers, tokenAnswer{t.ID, t.Hint, t.Name, t.Site, t.Scopes, t.Created, t.Expires, t.Used, t.Revoked})
+		answers = append(answers, tokenAnswer{t.ID, t.Hint, t.Name, t.Site, t.Organisation, t.Scopes, t.Created, t.Expires, t.Used, t.Revoked})
 	}
 	if asJSON {
 		return c.printJSON(answers)
@@ -88,8 +99,11 @@ func (c *call) listTokens(ctx context.Context, parts *app.Parts, asJSON bool) er
 			state = "out of date since " + t.Expires.Format(time.DateOnly)
 		}
 		site := t.Site
-		if site == "" {
+		switch {
+		case site == "" && t.Org == "":
 			site = "every site"
+		case site == "":
+			site = "every site of " + t.Org
 		}
 		fmt.Fprintf(c.out, "%s  %s…  %s  %s  %s  %s\n", t.ID, t.Hint, site, strings.Join(t.Scopes, " "), state, t.Name)
 	}

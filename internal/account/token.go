@@ -38,7 +38,7 @@ const (
 	// MaxTokenDays is how long a token can live.
 	MaxTokenDays = 366
 	// mostTokens is how many may be valid at a time.
-	mostTokens = 200
+	mostTokens = 200 // of an organisation
 	// hintLength is how much of a token is kept readable.
 	hintLength = len(TokenPrefix) + 6
 	// usedEvery is how exactly the last use is kept.
@@ -47,41 +47,54 @@ const (
 
 // Token is an API token as it is kept: without what lets one in.
 type Token struct {
-	ID      string // UUIDv7
-	Hint    string // how it begins
-	Name    string // what it is for
-	Site    string // site key; "" for every site
-	Scopes  []string
-	By      string // member ID; "" for the command line
-	Created time.Time
-	Expires time.Time
-	Used    time.Time // to the hour; zero: never
-	Revoked time.Time // zero: it was not
+	ID   string // UUIDv7
+	Hint string // how it begins
+	Name string // what it is for
+	// Organisation is whose sites it is for, "" for those of every organisation; Site
+	// is the key of the only one, or "".
+	Organisation, Site string
+	Scopes             []string
+	By                 string // member ID; "" for the command line
+	Created            time.Time
+	Expires            time.Time
+	Used               time.Time // to the hour; zero: never
+	Revoked            time.Time // zero: it was not
 }
 
 // May tells whether the token has a scope.
 func (t *Token) May(scope string) bool { return slices.Contains(t.Scopes, scope) }
 
-// For tells whether the token is for a site.
-func (t *Token) For(site string) bool { return t.Site == "" || t.Site == site }
+// For tells whether the token is for a site of an organisation.
+func (t *Token) For(organisation, site string) bool {
+	return (t.Organisation == "" || t.Organisation == organisation) && (t.Site == "" || t.Site == site)
+}
 
-// AddToken makes a token for one site (a key), or for every site (""), and returns
-// it; only its hash is stored, so it is shown once. Errors: fault.Unprocessed.
-func (s *Store) AddToken(ctx context.Context, name, site string, scopes []string, days int, by string) (secret string, t *Token, err error) {
-	name = strings.TrimSpace(name)
+// NewToken says what a token is to be. Organisation and Site are as in Token; who
+// calls has made sure that they are there and belong together.
+type NewToken struct {
+	Name, Organisation, Site string
+	Scopes                   []string
+	Days                     int    // for how long it is valid, up to MaxTokenDays
+	By                       string // member ID; "" for the command line
+}
+
+// AddToken makes a token and returns it; only its hash is stored, so it is shown
+// once. Errors: a FieldError for "name", "days" or "scopes", fault.Unprocessed.
+func (s *Store) AddToken(ctx context.Context, n NewToken) (secret string, t *Token, err error) {
+	name := strings.TrimSpace(n.Name)
 	if name == "" || checkName(name) != nil {
 		return "", nil, &FieldError{Field: "name", Err: fault.New(fault.Unprocessed, "Say what the token is for, in at most %d characters.", maxName)}
 	}
-	if days < 1 || days > MaxTokenDays {
+	if n.Days < 1 || n.Days > MaxTokenDays {
 		return "", nil, &FieldError{Field: "days", Err: fault.New(fault.Unprocessed, "A token lives for 1 to %d days.", MaxTokenDays)}
 	}
 	var chosen []string
 	for _, scope := range Scopes {
-		if slices.Contains(scopes, scope) {
+		if slices.Contains(n.Scopes, scope) {
 			chosen = append(chosen, scope)
 		}
 	}
-	for _, scope := range scopes {
+	for _, scope := range n.Scopes {
 		if !slices.Contains(Scopes, scope) {
 			return "", nil, &FieldError{Field: "scopes", Err: fault.New(fault.Unprocessed, "There is no scope %q. Use %s.", scope, strings.Join(Scopes, ", "))}
 		}
@@ -91,21 +104,21 @@ func (s *Store) AddToken(ctx context.Context, name, site string, scopes []string
 	}
 	secret = newAPIToken()
 	now := s.now().UTC().Truncate(time.Millisecond)
-	t = &Token{ID: uuid.Must(uuid.NewV7()).String(), Hint: secret[:hintLength], Name: name, Site: site, Scopes: chosen, By: by, Created: now, Expires: now.AddDate(0, 0, days)}
+	t = &Token{ID: uuid.Must(uuid.NewV7()).String(), Hint: secret[:hintLength], Name: name, Organisation: n.Organisation, Site: n.Site, Scopes: chosen, By: n.By, Created: now, Expires: now.AddDate(0, 0, n.Days)}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		var n int
-		if err := tx.QueryRowContext(ctx, "select count(*) from api_token where revoked_at = 0 and expires_at > $1", now.UnixMilli()).Scan(&n); err != nil {
+		var valid int
+		if err := tx.QueryRowContext(ctx, "select count(*) from api_token where revoked_at = 0 and expires_at > $1 and organisation_id = $2", now.UnixMilli(), n.Organisation).Scan(&valid); err != nil {
 			return err
 		}
-		if n >= mostTokens {
-			return fault.New(fault.Unprocessed, "There are %d valid tokens, which is as many as there can be. Revoke those that nobody uses.", n)
+		if valid >= mostTokens {
+			return fault.New(fault.Unprocessed, "There are %d valid tokens, which is as many as an organisation can have. Revoke those that nobody uses.", valid)
 		}
-		_, err := tx.ExecContext(ctx, `insert into api_token (id, token_hash, hint, name, site, scopes, created_by, created_at, expires_at, used_at, revoked_at)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 0)`, t.ID, hex.EncodeToString(hashToken(secret)), t.Hint, name, site, strings.Join(chosen, " "), by, now.UnixMilli(), t.Expires.UnixMilli())
+		_, err := tx.ExecContext(ctx, `insert into api_token (id, token_hash, hint, name, organisation_id, site, scopes, created_by, created_at, expires_at, used_at, revoked_at)
+			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0)`, t.ID, hex.EncodeToString(hashToken(secret)), t.Hint, name, n.Organisation, n.Site, strings.Join(chosen, " "), n.By, now.UnixMilli(), t.Expires.UnixMilli())
 		if err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: TokenAdded, Site: site, Detail: map[string]string{"rule": t.Hint + "… " + strings.Join(chosen, " ")}})
+		return s.log(ctx, tx, Activity{MemberID: n.By, Action: TokenAdded, Organisation: n.Organisation, Site: n.Site, Detail: map[string]string{"rule": t.Hint + "… " + strings.Join(chosen, " ")}})
 	})
 	if err != nil {
 		return "", nil, err
@@ -119,13 +132,13 @@ func newAPIToken() string {
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
-const tokenColumns = "select id, hint, name, site, scopes, created_by, created_at, expires_at, used_at, revoked_at from api_token "
+const tokenColumns = "select id, hint, name, organisation_id, site, scopes, created_by, created_at, expires_at, used_at, revoked_at from api_token "
 
 func scanToken(row interface{ Scan(...any) error }) (*Token, error) {
 	var t Token
 	var scopes string
 	var created, expires, used, revoked int64
-	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked); err != nil {
+	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Organisation, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked); err != nil {
 		return nil, err
 	}
 	t.Scopes, t.Created, t.Expires = strings.Fields(scopes), millis(created), millis(expires)
@@ -165,7 +178,11 @@ func (s *Store) RevokeToken(ctx context.Context, id, by string) error {
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return orElse(err, fault.New(fault.NotFound, "There is no valid token with this ID. assent token list shows them."))
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: TokenRevoked, Detail: map[string]string{"rule": id}})
+		var organisation, hint string
+		if err := tx.QueryRowContext(ctx, "select organisation_id, hint from api_token where id = $1", id).Scan(&organisation, &hint); err != nil {
+			return err
+		}
+		return s.log(ctx, tx, Activity{MemberID: by, Action: TokenRevoked, Organisation: organisation, Detail: map[string]string{"rule": hint + "…"}})
 	})
 }
 

@@ -95,7 +95,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 

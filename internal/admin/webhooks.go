@@ -15,10 +15,10 @@ import (
 // webhookRoutes are the pages about who is told what happens on a site.
 func (c *console) webhookRoutes() []route {
 	return []route{
-		{"GET /console/sites/{site}/webhooks", false, c.listWebhooks},
-		{"POST /console/sites/{site}/webhooks", false, c.addWebhook},
-		{"GET /console/sites/{site}/webhooks/{webhook}", false, c.showWebhook},
-		{"POST /console/sites/{site}/webhooks/{webhook}", false, c.editWebhook},
+		{"GET /console/sites/{site}/webhooks", account.ManageIntegrations, c.listWebhooks},
+		{"POST /console/sites/{site}/webhooks", account.ManageIntegrations, c.addWebhook},
+		{"GET /console/sites/{site}/webhooks/{webhook}", account.ManageIntegrations, c.showWebhook},
+		{"POST /console/sites/{site}/webhooks/{webhook}", account.ManageIntegrations, c.editWebhook},
 	}
 }
 

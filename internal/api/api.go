@@ -139,11 +139,8 @@ func (a *api) admit(r *http.Request, rt route) (*call, error) {
 	c := &call{r, token, nil}
 	if key := r.PathValue("site"); key != "" {
 		// A site that the token is not for is no other than one that is not there.
-		if !token.For(key) {
-			return nil, errNoSite
-		}
 		c.site, err = a.Sites.Get(r.Context(), key)
-		if fault.KindOf(err) == fault.NotFound {
+		if fault.KindOf(err) == fault.NotFound || err == nil && !token.For(c.site.Organisation, key) {
 			return nil, errNoSite
 		}
 		if err != nil {
@@ -183,6 +180,6 @@ func writeRaw(w http.ResponseWriter, status int, media string, body []byte) erro
 
 // erased writes into the activity log what a token erased.
 func (a *api) erased(ctx context.Context, c *call, records int64, reason register.Reason) error {
-	return a.Accounts.Log(ctx, account.Activity{MemberID: c.token.By, Action: account.RegisterErase, Site: c.site.Key,
+	return a.Accounts.Log(ctx, account.Activity{MemberID: c.token.By, Action: account.RegisterErase, Organisation: c.site.Organisation, Site: c.site.Key,
 		Detail: map[string]string{"records": fmt.Sprint(records), "why": string(reason) + ", API token " + c.token.Hint + "…"}})
 }

@@ -102,7 +102,7 @@ func (w *world) token(at int, scopes ...string) string {
 	if at >= 0 {
 		key = w.sites[at].Key
 	}
-	secret, _, err := w.accounts.AddToken(w.t.Context(), "test", key, scopes, 30, "")
+	secret, _, err := w.accounts.AddToken(w.t.Context(), account.NewToken{Name: "test", Site: key, Scopes: scopes, Days: 30})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -166,7 +166,12 @@ func TestEveryRouteAsksForItsScope(t *testing.T) {
 		w := newWorld(t, d)
 		everything := w.token(0, account.Scopes...)
 		foreign := w.token(1, account.Scopes...)
-		revoked, gone, err := w.accounts.AddToken(t.Context(), "gone", "", account.Scopes, 30, "")
+		// Of the same site, but made for another organisation, as after the site was moved.
+		moved, _, err := w.accounts.AddToken(t.Context(), account.NewToken{Name: "moved", Organisation: "another", Site: w.sites[0].Key, Scopes: account.Scopes, Days: 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		revoked, gone, err := w.accounts.AddToken(t.Context(), account.NewToken{Name: "gone", Scopes: account.Scopes, Days: 30})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -206,12 +211,14 @@ func TestEveryRouteAsksForItsScope(t *testing.T) {
 			}
 			if strings.Contains(rt.path, "{site}") {
 				silent(w.ask(foreign, rt.method, path, body, key), name+" with another site's token", 404)
+				silent(w.ask(moved, rt.method, path, body, key), name+" with another organisation's token", 404)
 				mixed := strings.Replace(path, w.sites[0].Key, w.sites[1].Key, 1) // their site, our record
 				if rt.body != nil || strings.ContainsAny(strings.TrimPrefix(rt.path, "/sites/{site}"), "{") {
 					silent(w.ask(foreign, rt.method, mixed, body, key), name+" of another site under their own", 404)
 				}
 			} else {
 				silent(w.ask(foreign, rt.method, path, body, key), name+" with another site's token", 200)
+				silent(w.ask(moved, rt.method, path, body, key), name+" with another organisation's token", 200)
 			}
 			if a := w.ask(w.token(-1, rt.scope), rt.method, path, body, key); a.status != rt.status {
 				t.Errorf("%s with its scope is %d\n%s", name, a.status, a.text)

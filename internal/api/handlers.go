@@ -122,7 +122,7 @@ func (a *api) listSites(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = slices.DeleteFunc(list, func(s site.Site) bool { return s.ID <= after || !c.token.For(s.Key) })
+	list = slices.DeleteFunc(list, func(s site.Site) bool { return s.ID <= after || !c.token.For(s.Organisation, s.Key) })
 	p := paged(list, limit, "s", func(s site.Site) int64 { return s.ID })
 	out := page[siteAnswer]{Items: []siteAnswer{}, Next: p.Next}
 	for i := range p.Items {

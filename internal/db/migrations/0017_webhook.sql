@@ -38,7 +38,8 @@ create table api_token (
   token_hash text not null unique,          -- SHA-256 of the token, hex
   hint       text not null,                 -- how it begins, to recognise it by
   name       text not null,                 -- what it is for
-  site       text not null,                 -- site key that it is for; empty: every site
+  organisation_id text not null,            -- whose sites it is for; empty: of every organisation
+  site       text not null,                 -- site key that it is for; empty: every site of the organisation
   scopes     text not null,                 -- separated by spaces
   created_by text not null,                 -- member; empty: command line
   created_at bigint not null,

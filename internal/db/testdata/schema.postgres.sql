@@ -1,8 +1,11 @@
+CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
 CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
 CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
+CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
+CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
 CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
 CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
@@ -23,8 +26,10 @@ CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
 CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
+CREATE UNIQUE INDEX membership_pkey ON public.membership USING btree (organisation_id, member_id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
@@ -49,6 +54,7 @@ activity.action text not null
 activity.detail text not null
 activity.id text not null
 activity.member_id text not null
+activity.organisation_id text not null
 activity.site text not null
 activity.time bigint not null
 api_answer.body text not null
@@ -63,6 +69,7 @@ api_token.expires_at bigint not null
 api_token.hint text not null
 api_token.id text not null
 api_token.name text not null
+api_token.organisation_id text not null
 api_token.revoked_at bigint not null
 api_token.scopes text not null
 api_token.site text not null
@@ -120,13 +127,23 @@ member.created_at bigint not null
 member.email text not null
 member.id text not null
 member.name text not null
+member.operator boolean not null
 member.password text not null
+membership.created_at bigint not null
+membership.expires_at bigint not null
+membership.member_id text not null
+membership.organisation_id text not null
+membership.reason text not null
+membership.role text not null
 notice_version.content text not null
 notice_version.number bigint not null
 notice_version.published_at bigint not null
 notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
+organisation.created_at bigint not null
+organisation.id text not null
+organisation.name text not null
 predecessor.checkpoint bytea not null
 predecessor.last_checkpoint bytea
 predecessor.number bigint not null
@@ -175,6 +192,7 @@ site.created_at bigint not null
 site.draft text not null
 site.id bigint not null
 site.name text not null
+site.organisation_id text not null
 site.site text not null
 site.version text
 site_domain.domain text not null

@@ -5,7 +5,8 @@ CREATE TABLE activity (
   action    text not null,                  -- for example site.publish, member.sign_in
   site      text not null,                  -- site key, or empty
   detail    text not null                   -- JSON
-) without rowid
+, organisation_id text not null default 'first') without rowid
+CREATE INDEX activity_by_organisation on activity (organisation_id, id)
 CREATE TABLE api_answer (
   token_id   text not null references api_token(id) on delete cascade,
   idempotency_key text not null,
@@ -21,7 +22,8 @@ CREATE TABLE api_token (
   token_hash text not null unique,          -- SHA-256 of the token, hex
   hint       text not null,                 -- how it begins, to recognise it by
   name       text not null,                 -- what it is for
-  site       text not null,                 -- site key that it is for; empty: every site
+  organisation_id text not null,            -- whose sites it is for; empty: of every organisation
+  site       text not null,                 -- site key that it is for; empty: every site of the organisation
   scopes     text not null,                 -- separated by spaces
   created_by text not null,                 -- member; empty: command line
   created_at bigint not null,
@@ -109,7 +111,17 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-) without rowid
+, operator boolean not null default false) without rowid
+CREATE TABLE membership (
+  organisation_id text not null references organisation(id) on delete cascade,
+  member_id       text not null references member(id) on delete cascade,
+  role            text not null,             -- account.Role
+  created_at      bigint not null,
+  expires_at      bigint not null default 0, -- 0: without end
+  reason          text not null default '',  -- why an operator looks in
+  primary key (organisation_id, member_id)
+)
+CREATE INDEX membership_by_member on membership (member_id)
 CREATE TABLE notice_version (
   version      text primary key,            -- SHA-256 of content, hex
   site_id      bigint not null references site(id) on delete cascade,
@@ -119,6 +131,11 @@ CREATE TABLE notice_version (
   published_by text not null,
   unique (site_id, number)
 ) without rowid
+CREATE TABLE organisation (
+  id         text primary key,
+  name       text not null,
+  created_at bigint not null
+)
 CREATE TABLE predecessor (
   site_id         bigint not null references site(id) on delete cascade,
   number          bigint not null,          -- 1, 2 … in the order of the restorations
@@ -188,7 +205,8 @@ CREATE TABLE site (
   version    text,                          -- notice version in force; null before the first publication
   created_at bigint not null,
   changed_at bigint not null
-)
+, organisation_id text not null default 'first')
+CREATE INDEX site_by_organisation on site (organisation_id)
 CREATE TABLE site_domain (
   site_id  bigint not null references site(id) on delete cascade,
   position bigint not null,
