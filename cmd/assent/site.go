@@ -27,6 +27,9 @@ type siteAnswer struct {
 }
 
 func runSite(ctx context.Context, c *call) error {
+	if len(c.args) > 0 && c.args[0] == "service" {
+		return runSiteService(ctx, c)
+	}
 	cfg := c.storage()
 	domains := c.flags.StringSlice("domain", nil, "domain of the site, with its subdomains; repeat for more")
 	languages := c.flags.StringSlice("language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
@@ -40,7 +43,7 @@ func runSite(ctx context.Context, c *call) error {
 	verb, rest := c.flags.Arg(0), c.flags.Args()
 	wantKey := verb == "show" || verb == "publish"
 	if !wantKey && verb != "add" && verb != "list" || wantKey && len(rest) != 2 || !wantKey && len(rest) != 1 {
-		return fault.New(fault.Invalid, "usage: assent site add --domain D | list | show KEY | publish KEY")
+		return fault.New(fault.Invalid, "usage: assent site add --domain D | list | show KEY | publish KEY | service add --site KEY --service NAME")
 	}
 	if verb == "add" && len(*domains) == 0 {
 		return fault.New(fault.Invalid, "Say which domain the site has: assent site add --domain shop.example")

@@ -81,7 +81,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	base := "/console/sites/" + s.Key
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
-		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
+		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",

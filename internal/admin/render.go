@@ -34,17 +34,19 @@ type Page struct {
 
 // done maps the ?done= of a redirect to its sentence; other values say nothing.
 var done = map[string]string{
-	"welcome":   "Welcome. This is your console; add your first site.",
-	"password":  "Your password is changed. Your other sessions are ended.",
-	"added":     "The site is added and its first version is in force. Paste the tag to start.",
-	"saved":     "Saved.",
-	"draft":     "The draft is saved. Visitors see it after you publish.",
-	"declared":  "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
-	"ignored":   "Ignored. It is not listed any more.",
-	"unignored": "It is listed again.",
-	"cleared":   "The list is empty. What your pages still use comes back.",
-	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
-	"published": "Published. Visitors get the new version within seconds.",
+	"welcome":    "Welcome. This is your console; add your first site.",
+	"password":   "Your password is changed. Your other sessions are ended.",
+	"added":      "The site is added and its first version is in force. Paste the tag to start.",
+	"saved":      "Saved.",
+	"draft":      "The draft is saved. Visitors see it after you publish.",
+	"declared":   "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
+	"catalogued": "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
+	"completed":  "What the catalogue knew more is in the draft. Review and publish when you are ready.",
+	"ignored":    "Ignored. It is not listed any more.",
+	"unignored":  "It is listed again.",
+	"cleared":    "The list is empty. What your pages still use comes back.",
+	"erased":     "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"published":  "Published. Visitors get the new version within seconds.",
 }
 
 func (c *console) page(r *request, title string) Page {
