@@ -117,7 +117,7 @@ func (c *console) addFromCatalogue(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	done := "catalogued"
+	done := "catalogue"
 	var changed bool
 	if key := r.PostForm.Get("complete"); key != "" {
 		changed, done = catalogue.Complete(draft, key), "completed"

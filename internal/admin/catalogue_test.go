@@ -32,7 +32,7 @@ func TestCatalogueIsSearchedAndAdded(t *testing.T) {
 	k.post(path, form).want(http.StatusUnprocessableEntity).has("[role=alert]", "Tick the services")
 	form["service"] = []string{"hotjar", "google-analytics"}
 	next := k.post(path, form).want(http.StatusSeeOther).header.Get("Location")
-	if next != path+"?done=catalogued&q=hotjar" {
+	if next != path+"?done=catalogue&q=hotjar" {
 		t.Errorf("leads to %s", next)
 	}
 	k.get(next).has("[role=status]", "Added to the draft").has(".badge.good", "in your draft").count(".catalogue input[type=checkbox]", 0).has(".note", "turn on Google Consent Mode")
@@ -92,7 +92,7 @@ func TestSeenIsDeclaredFromTheCatalogue(t *testing.T) {
 	}
 	form.Set("do", "declare")
 	next := k.post(path, form).want(http.StatusSeeOther).header.Get("Location")
-	if next != "/console/sites/"+s.Key+"/banner?done=catalogued&service=hotjar#services" {
+	if next != "/console/sites/"+s.Key+"/banner?done=catalogue&service=hotjar#services" {
 		t.Errorf("leads to %s", next)
 	}
 	k.saw(s, 5, "cookie", "_hjSessionUser_4711", "", "/")
@@ -158,6 +158,8 @@ func TestCatalogueInABrowserWithoutScript(t *testing.T) {
 	browsertest.Eval[bool](t, ctx, `(document.querySelector("#q").value="openstreetmap foundation",true)`)
 	browsertest.Click(t, ctx, `document.querySelector("[role=search] button")`)
 	browsertest.Wait(t, ctx, `location.search.includes("q=openstreetmap")&&document.querySelectorAll(".catalogue tbody tr").length===1`)
+	browsertest.Eval[bool](t, ctx, `(document.querySelector(".catalogue details").open=true)`)
+	browsertest.Shot(t, ctx, "catalogue-found")
 	browsertest.Click(t, ctx, `document.querySelector(".catalogue td.action button")`)
 	browsertest.Wait(t, ctx, `document.querySelector("[role=status]")?.textContent.includes("Added to the draft")`)
 	browsertest.Click(t, ctx, `document.querySelector(".head a.primary")`)

@@ -15,3 +15,13 @@ var SafeNext = safeNext
 
 // InlineScript is inlineScript, for what may not end a script element.
 var InlineScript = inlineScript
+
+// Templates parses the template of every page and returns how many there are; one
+// that cannot be parsed panics.
+func Templates() int {
+	v := newViews(newAssets())
+	for _, parse := range v.pages {
+		parse()
+	}
+	return len(v.pages)
+}

@@ -16,6 +16,13 @@ import (
 	"assent/internal/site"
 )
 
+// Pages are parsed when they are first asked for, so that each is right is found here.
+func TestEveryTemplateParses(t *testing.T) {
+	if n := admin.Templates(); n < 15 {
+		t.Errorf("only %d templates", n)
+	}
+}
+
 func TestSetUpFromLink(t *testing.T) {
 	k := newDesk(t)
 	token, err := k.accounts.SetupLink(context.Background())

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"assent/internal/account"
@@ -34,19 +35,19 @@ type Page struct {
 
 // done maps the ?done= of a redirect to its sentence; other values say nothing.
 var done = map[string]string{
-	"welcome":    "Welcome. This is your console; add your first site.",
-	"password":   "Your password is changed. Your other sessions are ended.",
-	"added":      "The site is added and its first version is in force. Paste the tag to start.",
-	"saved":      "Saved.",
-	"draft":      "The draft is saved. Visitors see it after you publish.",
-	"declared":   "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
-	"catalogued": "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
-	"completed":  "What the catalogue knew more is in the draft. Review and publish when you are ready.",
-	"ignored":    "Ignored. It is not listed any more.",
-	"unignored":  "It is listed again.",
-	"cleared":    "The list is empty. What your pages still use comes back.",
-	"erased":     "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
-	"published":  "Published. Visitors get the new version within seconds.",
+	"welcome":   "Welcome. This is your console; add your first site.",
+	"password":  "Your password is changed. Your other sessions are ended.",
+	"added":     "The site is added and its first version is in force. Paste the tag to start.",
+	"saved":     "Saved.",
+	"draft":     "The draft is saved. Visitors see it after you publish.",
+	"declared":  "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
+	"catalogue": "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
+	"completed": "What the catalogue knew more is in the draft. Review and publish when you are ready.",
+	"ignored":   "Ignored. It is not listed any more.",
+	"unignored": "It is listed again.",
+	"cleared":   "The list is empty. What your pages still use comes back.",
+	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"published": "Published. Visitors get the new version within seconds.",
 }
 
 func (c *console) page(r *request, title string) Page {
@@ -86,8 +87,11 @@ func (c *console) damage(keys ...string) (list []string) {
 	return list
 }
 
-// views holds one template per page, each with the layout and the partials.
-type views struct{ pages map[string]*template.Template }
+// views holds one template per page, each with the layout and the partials, parsed
+// when the page is first asked for: a server's start waits for none.
+type views struct {
+	pages map[string]func() *template.Template
+}
 
 func newViews(a *assets) *views {
 	funcs := template.FuncMap{
@@ -113,7 +117,7 @@ func newViews(a *assets) *views {
 		"join":  strings.Join,
 	}
 	shared := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
-	v := &views{pages: map[string]*template.Template{}}
+	v := &views{pages: map[string]func() *template.Template{}}
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -123,7 +127,9 @@ func newViews(a *assets) *views {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		v.pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		v.pages[name] = sync.OnceValue(func() *template.Template {
+			return template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		})
 	}
 	return v
 }
@@ -135,7 +141,7 @@ func (c *console) render(w http.ResponseWriter, status int, name string, data an
 		return fmt.Errorf("admin: no template %s", name)
 	}
 	var page bytes.Buffer
-	if err := t.ExecuteTemplate(&page, "layout", data); err != nil {
+	if err := t().ExecuteTemplate(&page, "layout", data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")

@@ -259,7 +259,7 @@ func (c *console) editSeen(w http.ResponseWriter, r *request) error {
 		}
 		next = "/banner?done=declared&service=" + service + "#services"
 		if strings.HasPrefix(to, "catalogue:") {
-			next = "/banner?done=catalogued&service=" + service + "#services"
+			next = "/banner?done=catalogue&service=" + service + "#services"
 		}
 	case "ignore", "unignore":
 		if err := c.Stats.Ignore(r.Context(), p.Site.ID, name, do == "ignore"); err != nil {
