@@ -150,17 +150,69 @@ func (c *console) addFromCatalogue(w http.ResponseWriter, r *request) error {
 
 // suggest lists the catalogue's services that a seen name belongs to.
 func suggest(name stats.Name) []*catalogue.Entry {
-	var list []*catalogue.Entry
 	if name.Kind == "request" {
-		list = known().Host(name.Name)
-	} else {
-		list = known().Name(name.Kind, name.Name)
+		return known().Host(name.Name)
 	}
-	return list[:min(len(list), maxSuggested)]
+	return known().Name(name.Kind, name.Name)
 }
 
 // maxSuggested bounds what is suggested for a name; hosts of Google have more.
 const maxSuggested = 8
+
+// guess is what a seen name is most likely of.
+type guess struct {
+	entries []*catalogue.Entry // best first
+	sure    bool               // nothing speaks nearly as much for another one
+}
+
+// whole is how much a name says that only one service has; one that several have says
+// a share of it. A guess is sure when half of it is between the first and the next.
+const whole = 120
+
+// guesses weighs what was seen together: a host that many products share is most
+// likely of the one whose cookies and other hosts the site's pages want, too; where
+// nothing else was seen, of the one that has no other host.
+func guesses(seen []seenName) map[stats.Name]guess {
+	support := map[*catalogue.Entry]int{}
+	list := map[stats.Name]guess{}
+	for _, n := range seen {
+		if n.Name.Name == "*" {
+			continue
+		}
+		entries := suggest(n.Name)
+		list[n.Name] = guess{entries: entries}
+		for _, e := range entries {
+			support[e] += whole / len(entries)
+		}
+	}
+	weight := func(e *catalogue.Entry) int {
+		if len(e.Hosts) == 1 {
+			return support[e] + whole/2
+		}
+		return support[e]
+	}
+	for name, g := range list {
+		slices.SortStableFunc(g.entries, func(a, b *catalogue.Entry) int { return weight(b) - weight(a) })
+		g.sure = len(g.entries) == 1 || len(g.entries) > 1 && weight(g.entries[0]) >= weight(g.entries[1])+whole/2
+		g.entries = g.entries[:min(len(g.entries), maxSuggested)]
+		list[name] = g
+	}
+	return list
+}
+
+// Words name the guess: one service, or some of those that it may be.
+func (g guess) Words() string {
+	switch n := len(g.entries); {
+	case n == 0:
+		return ""
+	case g.sure:
+		return g.entries[0].Name
+	case n == 2:
+		return g.entries[0].Name + " or " + g.entries[1].Name
+	default:
+		return g.entries[0].Name + ", " + g.entries[1].Name + " or another"
+	}
+}
 
 // usualCategory is that of a service of the catalogue, "" for every other.
 func usualCategory(key string) string {

@@ -80,6 +80,22 @@ func TestCatalogueOffersWhatItKnowsMore(t *testing.T) {
 	}
 }
 
+// proposed is where one click declares a name of the list.
+func (a *answer) proposed(name string) string {
+	a.t.Helper()
+	for _, form := range all(a.root, "table.seen form") {
+		if n := one(form, "input[name=name]"); n != nil && attr(n, "value") == name {
+			for _, o := range all(form, "option") {
+				if hasAttr(o, "selected") {
+					return attr(o, "value")
+				}
+			}
+		}
+	}
+	a.t.Fatalf("%s does not list %s", a.what, name)
+	return ""
+}
+
 // What was seen and the catalogue knows is declared whole with one click.
 func TestSeenIsDeclaredFromTheCatalogue(t *testing.T) {
 	k := signedIn(t)
@@ -102,7 +118,19 @@ func TestSeenIsDeclaredFromTheCatalogue(t *testing.T) {
 	if form := page.form("table.seen form"); form.Get("to") != "catalogue:meta-pixel" {
 		t.Errorf("_fbp would be declared as %s", form.Get("to"))
 	}
-	page.has("option", "as Google Tag Manager, from the catalogue").has("option", "as Google Analytics, from the catalogue")
+	page.has("option", "as Google Analytics, from the catalogue")
+	if to := page.proposed("www.googletagmanager.com"); to != "catalogue:google-tag-manager" {
+		t.Errorf("the tag manager's only host would be declared as %s", to)
+	}
+	// A host that many products share is of the one whose other things were seen.
+	k.saw(s, 2, "request", "www.google.com", "frame-src", "/")
+	if to := k.get(path).has("table.seen small", "Google Ads, Google Customer Reviews or another").proposed("www.google.com"); to != "new:advertising" {
+		t.Errorf("www.google.com alone would be declared as %s", to)
+	}
+	k.saw(s, 1, "request", "www.recaptcha.net", "script-src-elem", "/")
+	if to := k.get(path).proposed("www.google.com"); to != "catalogue:recaptcha" {
+		t.Errorf("www.google.com beside recaptcha.net would be declared as %s", to)
+	}
 	// Only what the name is of.
 	k.post(path, seenForm("declare", "cookie", "_fbp", "catalogue:stripe")).want(http.StatusUnprocessableEntity)
 	k.post(path, seenForm("declare", "cookie", "_fbp", "catalogue:meta-pixel")).want(http.StatusSeeOther)
@@ -116,9 +144,8 @@ func TestSeenIsDeclaredFromTheCatalogue(t *testing.T) {
 	if err := k.sites.SaveDraft(context.Background(), s.Key, n); err != nil {
 		t.Fatal(err)
 	}
-	form = k.get(path).form("table.seen form")
-	if form.Get("name") != "script.hotjar.com" || form.Get("to") != "service:hotjar" {
-		t.Errorf("%s would be declared as %s", form.Get("name"), form.Get("to"))
+	if to := k.get(path).proposed("script.hotjar.com"); to != "service:hotjar" {
+		t.Errorf("another host of Hotjar would be declared as %s", to)
 	}
 }
 
@@ -149,8 +176,21 @@ func TestPublishPageNamesConcerns(t *testing.T) {
 // publish; the banner of the draft names the service.
 func TestCatalogueInABrowserWithoutScript(t *testing.T) {
 	k, pages := furnished(t)
+	s, err := k.sites.Get(context.Background(), strings.TrimPrefix(pages["site"], "/console/sites/"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.saw(s, 300, "request", "script.hotjar.com", "script-src-elem", "/")
+	n := k.draft(s)
+	n.Layout.Floating = false
+	if err := k.sites.SaveDraft(context.Background(), s.Key, n); err != nil {
+		t.Fatal(err)
+	}
 	ctx := browsertest.Start(t)
 	signInBrowser(t, ctx, k)
+	browsertest.Open(t, ctx, k.server.URL+pages["seen"])
+	browsertest.Wait(t, ctx, `document.querySelector("table.seen select").value==="catalogue:hotjar"`)
+	browsertest.Shot(t, ctx, "catalogue-seen")
 	if _, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -164,6 +204,8 @@ func TestCatalogueInABrowserWithoutScript(t *testing.T) {
 	browsertest.Wait(t, ctx, `document.querySelector("[role=status]")?.textContent.includes("Added to the draft")`)
 	browsertest.Click(t, ctx, `document.querySelector(".head a.primary")`)
 	browsertest.Wait(t, ctx, `location.pathname.endsWith("/publish")&&document.body.textContent.includes("OpenStreetMap Foundation")`)
+	browsertest.Wait(t, ctx, `document.querySelector(".concerns").textContent.includes("article 7(3)")`)
+	browsertest.Shot(t, ctx, "catalogue-publish")
 	doc := attr(one(k.post(pages["site"]+"/preview", k.get(pages["banner"]).form("#editor")).want(http.StatusOK).root, "iframe"), "srcdoc")
 	if !strings.Contains(doc, "OpenStreetMap Foundation") || !strings.Contains(doc, "Shows maps.") {
 		t.Errorf("the banner does not name the service: %.300s", doc)

@@ -45,7 +45,7 @@ type seenName struct {
 	First, Last      time.Time
 	InForce, InDraft *site.Service // that declare it
 	Choices          []option      // where it can be declared; none: it names nothing
-	Known            string        // service of the catalogue that it is most likely of
+	Known            string        // what it is most likely of, by the catalogue
 }
 
 // What says what kind of thing it is.
@@ -108,13 +108,10 @@ func (c *console) seenPage(r *request) (seenPage, error) {
 	}
 	p.More = max(0, len(p.Open)-maxSeen)
 	p.Open, p.Declared, p.Ignored = first(p.Open), first(p.Declared), first(p.Ignored)
+	all := guesses(append(slices.Clone(p.Open), p.Declared...))
 	for i := range p.Open {
 		n := &p.Open[i]
-		if n.Choices = choices(draft, n.Name); n.Choices != nil {
-			if list := suggest(n.Name); len(list) > 0 {
-				n.Known = list[0].Name
-			}
-		}
+		n.Choices, n.Known = choices(draft, n.Name, all[n.Name]), all[n.Name].Words()
 	}
 	return p, nil
 }
@@ -173,27 +170,27 @@ var useWords = map[string]string{
 }
 
 // choices are where a name can be declared: the catalogue's services that it is of,
-// the draft's services, or a new one. Chosen is the catalogue's, unless the draft has
-// it already or has one of the same domain. What stands for anything cannot be declared.
-func choices(draft *site.Notice, name stats.Name) []option {
+// the draft's services, or a new one. Chosen is the catalogue's where the guess is sure, unless
+// the draft has it already or has one of the same domain. What stands for anything cannot be declared.
+func choices(draft *site.Notice, name stats.Name, g guess) []option {
 	if name.Name == "*" {
 		return nil
 	}
 	kin := relative(draft, name)
 	var list []option
-	for _, e := range suggest(name) {
+	for at, e := range g.entries {
 		if i := slices.IndexFunc(draft.Services, func(s site.Service) bool { return s.Key == e.Key }); i >= 0 {
-			if kin == nil {
+			if kin == nil && at == 0 && g.sure {
 				kin = &draft.Services[i]
 			}
 		} else if draft.HasCategory(e.Category) {
-			list = append(list, option{"catalogue:" + e.Key, "as " + e.Name + ", from the catalogue", false})
+			list = append(list, option{"catalogue:" + e.Key, "as " + e.Name + ", from the catalogue", at == 0 && g.sure})
 		}
 	}
-	taken := kin != nil
-	if !taken && len(list) > 0 {
-		list[0].Chosen, taken = true, true
+	if kin != nil && len(list) > 0 {
+		list[0].Chosen = false
 	}
+	taken := kin != nil || len(list) > 0 && list[0].Chosen
 	for i := range draft.Services {
 		if s := &draft.Services[i]; s == kin || len(list) < maxChoices {
 			list = append(list, option{"service:" + s.Key, "to " + s.Name, s == kin})

@@ -59,6 +59,10 @@ type data struct {
 // load reads the embedded files, once, when somebody asks. They were checked by
 // this package's test: an error is one of the build.
 var load = sync.OnceValue(func() *data {
+	files, err := unpack(packed)
+	if err != nil {
+		panic(err)
+	}
 	d, err := read(files)
 	if err != nil {
 		panic(err)

@@ -1,11 +1,15 @@
 package catalogue
 
 import (
+	"bytes"
+	"compress/gzip"
+	"flag"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"assent/internal/site"
 )
@@ -14,6 +18,49 @@ var (
 	lifetime = regexp.MustCompile(`^(|session|until deleted|[1-9][0-9]{0,3} (second|minute|hour|day|week|month|year)s?)$`)
 	plainKey = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,49}$`)
 )
+
+var update = flag.Bool("update", false, "write data.gz from the files in data/")
+
+// The binary holds what the files say; the bytes of the compression may differ.
+func TestPackedIsWhatTheFilesSay(t *testing.T) {
+	names, err := filepath.Glob("data/*.txt")
+	if err != nil || len(names) < 10 {
+		t.Fatalf("%d files, %v", len(names), err)
+	}
+	var all strings.Builder
+	files := map[string]string{}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name = filepath.ToSlash(name)
+		files[name] = string(text)
+		all.WriteString(fileMark + name + "\n" + string(text))
+	}
+	if *update {
+		var buf bytes.Buffer
+		z, _ := gzip.NewWriterLevel(&buf, gzip.BestCompression)
+		z.Write([]byte(all.String()))
+		z.Close()
+		if err := os.WriteFile("data.gz", buf.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		packed = buf.Bytes()
+	}
+	got, err := unpack(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if strings.TrimRight(got[name], "\n") != strings.TrimRight(text, "\n") {
+			t.Errorf("%s was changed: run make golden", name)
+		}
+	}
+	if len(got) != len(files) {
+		t.Errorf("packed are %d files, in data/ are %d", len(got), len(files))
+	}
+}
 
 // notice takes services of every category and signal.
 func notice(t *testing.T, languages ...string) *site.Notice {
@@ -123,7 +170,7 @@ func TestFilesAreReadStrictly(t *testing.T) {
 	providers := "acme | Acme Ltd | GB | https://acme.example/privacy | adequacy GB\n"
 	good := "tool | Tool | acme | analytics\nen Counts.\nhost cdn.acme.example\ncookie _t 1 year; _t_* session\n"
 	from := func(providers, services string) (*data, error) {
-		return read(fstest.MapFS{providersFile: {Data: []byte(providers)}, sharedFile: {Data: []byte("cdn.acme.example | one script for all\n")}, "data/a.txt": {Data: []byte(services)}})
+		return read(map[string]string{providersFile: providers, sharedFile: "cdn.acme.example | one script for all\n", "data/a.txt": services})
 	}
 	d, err := from(providers, "# words\n\n"+good)
 	if err != nil {
