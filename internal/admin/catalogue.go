@@ -16,8 +16,8 @@ import (
 // catalogueRoutes are the pages of the catalogue of services.
 func (c *console) catalogueRoutes() []route {
 	return []route{
-		{"GET /console/sites/{site}/catalogue", false, c.showCatalogue},
-		{"POST /console/sites/{site}/catalogue", false, c.addFromCatalogue},
+		{"GET /console/sites/{site}/catalogue", account.EditBanner, c.showCatalogue},
+		{"POST /console/sites/{site}/catalogue", account.EditBanner, c.addFromCatalogue},
 	}
 }
 
