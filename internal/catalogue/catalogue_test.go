@@ -192,6 +192,7 @@ func TestFilesAreReadStrictly(t *testing.T) {
 		"none with country": {providers, good + "transfer none US\n"},
 		"four columns":      {"acme | Acme Ltd | GB |\n", good},
 		"provider twice":    {providers + providers, good},
+		"provider unused":   {providers + "other | Other Ltd | GB | |\n", good},
 	} {
 		if _, err := from(c[0], c[1]); err == nil || !strings.Contains(err.Error(), "data/") || !strings.Contains(err.Error(), ".txt:") {
 			t.Errorf("%s: %v", name, err)

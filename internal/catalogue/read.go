@@ -80,6 +80,7 @@ func read(from map[string]string) (*data, error) {
 	if err != nil {
 		return nil, err
 	}
+	used := map[string]bool{}
 	for _, file := range slices.Sorted(maps.Keys(from)) {
 		if file == providersFile || file == sharedFile {
 			continue
@@ -100,12 +101,18 @@ func read(from map[string]string) (*data, error) {
 			if d.byKey[e.Key] != nil {
 				return fmt.Errorf("the key %s is there twice", e.Key)
 			}
+			used[columns(line)[2]] = true
 			d.byKey[e.Key] = e
 			d.entries = append(d.entries, e)
 			return nil
 		})
 		if err != nil {
 			return nil, err
+		}
+	}
+	for key := range providers {
+		if !used[key] {
+			return nil, fmt.Errorf("%s: no service is of the provider %s", providersFile, key)
 		}
 	}
 	slices.SortFunc(d.entries, func(a, b *Entry) int {
