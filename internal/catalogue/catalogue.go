@@ -6,6 +6,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -76,13 +77,29 @@ func All() []*Entry { return load().entries }
 // Get is the entry of a key; nil: there is none.
 func Get(key string) *Entry { return load().byKey[key] }
 
+// common are the services that most sites ask for; of equally good finds they come first.
+var common = []string{"google-analytics", "google-tag-manager", "google-ads", "meta-pixel", "youtube", "google-maps", "google-fonts", "recaptcha", "matomo",
+	"hotjar", "microsoft-clarity", "microsoft-advertising", "linkedin-insight", "tiktok-pixel", "pinterest-tag", "vimeo", "youtube-nocookie", "openstreetmap",
+	"stripe", "paypal", "klarna", "hubspot", "mailchimp", "brevo", "klaviyo", "intercom", "zendesk", "calendly", "typeform", "trustpilot", "trusted-shops",
+	"instagram-embed", "facebook-plugins", "x-embed", "spotify-embed", "cloudflare", "cloudflare-turnstile", "sentry", "woocommerce", "wordpress", "shopify-shop"}
+
+// rank is the place among the common ones, behind them for every other.
+func rank(e *Entry) int {
+	if i := slices.Index(common, e.Key); i >= 0 {
+		return i
+	}
+	return len(common)
+}
+
 // Search lists the entries that all words of text are about, best first; every
 // entry for an empty text. A word is found at the start of a word of the name,
 // the key, the provider, an alias, the category, a host or a tracker's name.
 func Search(text string) []*Entry {
 	words := strings.Fields(strings.ToLower(text))
 	if len(words) == 0 {
-		return All()
+		list := slices.Clone(All())
+		slices.SortStableFunc(list, func(a, b *Entry) int { return rank(a) - rank(b) })
+		return list
 	}
 	type found struct {
 		*Entry
@@ -94,7 +111,7 @@ func Search(text string) []*Entry {
 			list = append(list, found{e, score})
 		}
 	}
-	slices.SortStableFunc(list, func(a, b found) int { return b.score - a.score })
+	slices.SortStableFunc(list, func(a, b found) int { return cmp.Or(b.score-a.score, rank(a.Entry)-rank(b.Entry)) })
 	entries := make([]*Entry, len(list))
 	for i, f := range list {
 		entries[i] = f.Entry
@@ -114,6 +131,9 @@ func (e *Entry) score(words []string, whole string) int {
 	}
 	for _, word := range words {
 		best := 0
+		if slices.Contains(e.Aliases, word) {
+			best = 12 // as good as the name
+		}
 		for _, place := range []struct {
 			weight int
 			text   string

@@ -218,8 +218,16 @@ func TestSearch(t *testing.T) {
 	if got := Search("google zzz"); len(got) != 0 {
 		t.Errorf("all words have to fit: %d", len(got))
 	}
-	if len(Search(" ")) != len(All()) {
-		t.Error("nothing typed does not list all")
+	if all := Search(" "); len(all) != len(All()) || all[0].Key != common[0] {
+		t.Error("nothing typed does not list all, the common ones first")
+	}
+	if video := Search("video"); len(video) < 10 || video[0].Key != "youtube" {
+		t.Errorf("of %d that play videos the most common is not first", len(video))
+	}
+	for _, key := range common {
+		if Get(key) == nil {
+			t.Errorf("there is no %s", key)
+		}
 	}
 	if payments := Search("payment twint"); len(payments) != 1 || payments[0].Key != "twint" {
 		t.Errorf("payment twint finds %d", len(payments))
