@@ -22,8 +22,7 @@ export function hook(may: May): () => void {
   cookies(may);
   replace(Storage, "setItem", (native) =>
     function (...pair) {
-      // Fewer than two arguments are an error of the page, as ever.
-      if (!(1 in pair) || may(areas[+(this === areas[1]![1])]![0], `${pair[0]}`)) native.apply(this, pair);
+      if (may(areas[+(this === areas[1]![1])]![0], `${pair[0]}`)) native.apply(this, pair);
     },
   );
   replace(IDBFactory, "open", (native) =>
