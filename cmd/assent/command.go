@@ -60,6 +60,7 @@ func commands() []command {
 		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},
 		{"retention", "list | set | drop | preview | run", "how long records are kept, and removing those whose time is over", runRetention},
+		{"org", "add --name N | list | show ID", "organisations: whose sites and members are whose", runOrg},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},

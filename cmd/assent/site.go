@@ -24,12 +24,14 @@ type siteAnswer struct {
 	Created string   `json:"created"`
 	Log     string   `json:"log"` // origin of the register's checkpoints
 	Key     string   `json:"key"` // verifier key for assent verify --key
+	Org     string   `json:"organisation"`
 }
 
 func runSite(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	domains := c.flags.StringSlice("domain", nil, "domain of the site, with its subdomains; repeat for more")
 	languages := c.flags.StringSlice("language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
+	org := c.flags.String("org", "", "ID of the organisation that the site belongs to (add; default: the only one)")
 	name := c.flags.String("name", "", "name of the site (default: its first domain)")
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server (default: what serve was last given)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
@@ -57,7 +59,11 @@ func runSite(ctx context.Context, c *call) error {
 	key := ""
 	switch verb {
 	case "add":
-		s, err := parts.Sites.Add(ctx, *domains, *name, app.CommandLine, *languages...)
+		o, err := organisation(ctx, parts, *org)
+		if err != nil {
+			return err
+		}
+		s, err := parts.Sites.AddTo(ctx, o.ID, *domains, *name, app.CommandLine, *languages...)
 		if err != nil {
 			return err
 		}
@@ -137,7 +143,7 @@ func describe(ctx context.Context, parts *app.Parts, s *site.Site) (siteAnswer, 
 		return siteAnswer{}, err
 	}
 	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number, Regimes: v.Notice.Regimes,
-		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key}, nil
+		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key, Org: s.Organisation}, nil
 }
 
 func (c *call) printJSON(v any) error {

@@ -84,7 +84,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 

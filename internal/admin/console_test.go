@@ -237,6 +237,18 @@ func (k *desk) decide(s *site.Site, consentID uuid.UUID, at time.Time, change fu
 	return id
 }
 
+// exec changes the database where no feature would.
+func (k *desk) exec(query string, args ...any) {
+	k.t.Helper()
+	err := k.db.Write(context.Background(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(context.Background(), query, args...)
+		return err
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+}
+
 func (k *desk) addSite(domain, name string) *site.Site {
 	k.t.Helper()
 	s, err := k.sites.Add(context.Background(), []string{domain}, name, officer)

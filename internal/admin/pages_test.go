@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"assent/internal/account"
 	"assent/internal/admin"
 	"assent/internal/banner"
 	"assent/internal/site"
@@ -108,12 +109,12 @@ func TestSignedOutSeesNothing(t *testing.T) {
 	fill := strings.NewReplacer("{site}", real[0], "{record}", real[2], "{version}", version[len(version)-1], "{consent}", visitor[len(visitor)-1], "{$}", "")
 	k.client = k.stranger()
 	walked := 0
-	for pattern, open := range admin.Patterns() {
+	for pattern, need := range admin.Routes() {
 		method, path, found := strings.Cut(pattern, " ")
 		if !found {
 			method, path = http.MethodGet, pattern+"nowhere"
 		}
-		if open {
+		if need == account.Everybody {
 			continue
 		}
 		walked++
@@ -469,7 +470,8 @@ func TestMembersPassword(t *testing.T) {
 	if _, err := k.accounts.AddMember(ctx, "new@shop.example", "Nora", ""); err != nil {
 		t.Fatal(err)
 	}
-	k.get("/console/account").has("li", "Nora new@shop.example no password yet")
+	k.get("/console/members").has("td", "Nora new@shop.example no password yet")
+	k.get("/console/account").has("li", "My organisation Owner")
 	token, err := k.accounts.PasswordLink(ctx, "new@shop.example", "")
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,7 @@ type Page struct {
 	Title   string
 	Member  *account.Member // nil: nobody is signed in
 	Site    *site.Site      // nil: not a page of a site
+	Access  *account.Access // what the member may do on this page; nil: it asks for no role
 	Tab     string          // overview, banner, seen, versions or register; or sites, activity, account
 	Done    string          // what has just succeeded, one sentence
 	Problem string          // what went wrong, one sentence
@@ -47,8 +48,19 @@ var done = map[string]string{
 	"published": "Published. Visitors get the new version within seconds.",
 }
 
+// Can tells templates what not to offer; the guard decides all the same.
+func (p Page) Can(capability string) bool { return p.Access.Can(account.Capability(capability)) }
+
+// Org is the parameter that keeps an address in the page's organisation.
+func (p Page) Org() string {
+	if p.Access == nil {
+		return ""
+	}
+	return "?org=" + p.Access.Organisation.ID
+}
+
 func (c *console) page(r *request, title string) Page {
-	p := Page{Title: title}
+	p := Page{Title: title, Access: r.access}
 	if r.session != nil {
 		p.Member = r.session.Member
 	}
@@ -58,15 +70,14 @@ func (c *console) page(r *request, title string) Page {
 	return p
 }
 
-// sitePage is the page of the site in the address. Errors: fault.NotFound.
+// sitePage is the page of the site in the address, which the guard has found.
 func (c *console) sitePage(r *request, tab, title string) (Page, error) {
-	s, err := c.Sites.Get(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return Page{}, err
+	if r.site == nil {
+		return Page{}, fmt.Errorf("admin: the route %s has no {site}", r.Pattern)
 	}
 	p := c.page(r, title)
-	p.Site, p.Tab = s, tab
-	p.Damage = c.damage(s.Key)
+	p.Site, p.Tab = r.site, tab
+	p.Damage = c.damage(r.site.Key)
 	return p, nil
 }
 

@@ -26,6 +26,8 @@ type Site struct {
 	Version   string   // notice version in force
 	CreatedAt time.Time
 	ChangedAt time.Time
+
+	Organisation string // ID of whose it is
 }
 
 // Owns tells whether host (lower case, no port) belongs to the site.
@@ -114,10 +116,15 @@ func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
 	return &Store{db: d, compile: compile, createLog: createLog, now: time.Now}
 }
 
-// Add creates a site with a default notice and publishes its first version.
-// Name may be empty: the first domain stands in. The first language stands in for
-// every other one; without any it is English.
+// Add is AddTo for the first organisation.
 func (s *Store) Add(ctx context.Context, domains []string, name, by string, languages ...string) (*Site, error) {
+	return s.AddTo(ctx, db.FirstOrganisation, domains, name, by, languages...)
+}
+
+// AddTo creates a site of an organisation with a default notice and publishes its
+// first version. Name may be empty: the first domain stands in. The first language
+// stands in for every other one; without any it is English.
+func (s *Store) AddTo(ctx context.Context, organisation string, domains []string, name, by string, languages ...string) (*Site, error) {
 	domains, err := normaliseDomains(domains)
 	if err != nil {
 		return nil, err
@@ -140,7 +147,7 @@ func (s *Store) Add(ctx context.Context, domains []string, name, by string, lang
 	}
 	now := s.now()
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		id, err := insertSite(ctx, tx, key, name, string(draft), now)
+		id, err := insertSite(ctx, tx, organisation, key, name, string(draft), now)
 		if err != nil {
 			return err
 		}

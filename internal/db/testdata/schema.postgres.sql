@@ -1,5 +1,8 @@
+CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
+CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
+CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
@@ -13,8 +16,10 @@ CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
 CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
+CREATE UNIQUE INDEX membership_pkey ON public.membership USING btree (organisation_id, member_id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
@@ -37,6 +42,7 @@ activity.action text not null
 activity.detail text not null
 activity.id text not null
 activity.member_id text not null
+activity.organisation_id text not null
 activity.site text not null
 activity.time bigint not null
 bundle.brotli bytea not null
@@ -81,13 +87,23 @@ member.created_at bigint not null
 member.email text not null
 member.id text not null
 member.name text not null
+member.operator boolean not null
 member.password text not null
+membership.created_at bigint not null
+membership.expires_at bigint not null
+membership.member_id text not null
+membership.organisation_id text not null
+membership.reason text not null
+membership.role text not null
 notice_version.content text not null
 notice_version.number bigint not null
 notice_version.published_at bigint not null
 notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
+organisation.created_at bigint not null
+organisation.id text not null
+organisation.name text not null
 predecessor.checkpoint bytea not null
 predecessor.last_checkpoint bytea
 predecessor.number bigint not null
@@ -136,6 +152,7 @@ site.created_at bigint not null
 site.draft text not null
 site.id bigint not null
 site.name text not null
+site.organisation_id text not null
 site.site text not null
 site.version text
 site_domain.domain text not null

@@ -5,7 +5,8 @@ CREATE TABLE activity (
   action    text not null,                  -- for example site.publish, member.sign_in
   site      text not null,                  -- site key, or empty
   detail    text not null                   -- JSON
-) without rowid
+, organisation_id text not null default 'first') without rowid
+CREATE INDEX activity_by_organisation on activity (organisation_id, id)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
@@ -72,7 +73,17 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-) without rowid
+, operator boolean not null default false) without rowid
+CREATE TABLE membership (
+  organisation_id text not null references organisation(id) on delete cascade,
+  member_id       text not null references member(id) on delete cascade,
+  role            text not null,             -- account.Role
+  created_at      bigint not null,
+  expires_at      bigint not null default 0, -- 0: without end
+  reason          text not null default '',  -- why an operator looks in
+  primary key (organisation_id, member_id)
+)
+CREATE INDEX membership_by_member on membership (member_id)
 CREATE TABLE notice_version (
   version      text primary key,            -- SHA-256 of content, hex
   site_id      bigint not null references site(id) on delete cascade,
@@ -82,6 +93,11 @@ CREATE TABLE notice_version (
   published_by text not null,
   unique (site_id, number)
 ) without rowid
+CREATE TABLE organisation (
+  id         text primary key,
+  name       text not null,
+  created_at bigint not null
+)
 CREATE TABLE predecessor (
   site_id         bigint not null references site(id) on delete cascade,
   number          bigint not null,          -- 1, 2 … in the order of the restorations
@@ -151,7 +167,8 @@ CREATE TABLE site (
   version    text,                          -- notice version in force; null before the first publication
   created_at bigint not null,
   changed_at bigint not null
-)
+, organisation_id text not null default 'first')
+CREATE INDEX site_by_organisation on site (organisation_id)
 CREATE TABLE site_domain (
   site_id  bigint not null references site(id) on delete cascade,
   position bigint not null,
