@@ -27,8 +27,10 @@ type openLog struct {
 	refused    error // why nothing may be appended
 
 	// PostgreSQL only.
-	before edge // as it was before the batch
-	shared int  // batches for which other nodes are expected to grow it too
+	before      edge // as it was before the batch
+	shared      int  // batches for which other nodes are expected to grow it too
+	spell       int  // for how many that was when it was seen last
+	undisturbed int  // batches since
 }
 
 // batch is one transaction. It has two ways. Nearly always the logs are as this
