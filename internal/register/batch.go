@@ -151,7 +151,7 @@ func (b *batch) openLogs(tx *sql.Tx, sites []int64) error {
 			err := b.load(tx, known)
 			switch {
 			case errors.Is(err, errDamaged):
-				known.refused = fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so nothing is added to it. The operator runs assent fsck, which says what is wrong.")
+				known.refused = damagedLog(err)
 			case err != nil:
 				return err
 			}
@@ -202,7 +202,17 @@ func (b *batch) load(tx *sql.Tx, l *openLog) error {
 	if err != nil {
 		return err
 	}
-	vkey, err := verifierKey(l.origin, b.writer.key)
+	l.edge = edge
+	return b.writer.matches(l)
+}
+
+func damagedLog(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so nothing is added to it. The operator runs assent fsck, which says what is wrong.")
+}
+
+// matches holds a log's edge against its signed checkpoint.
+func (w *writer) matches(l *openLog) error {
+	vkey, err := verifierKey(l.origin, w.key)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
@@ -210,14 +220,13 @@ func (b *batch) load(tx *sql.Tx, l *openLog) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errDamaged, err)
 	}
-	root, err := edge.root()
+	root, err := l.edge.root()
 	if err != nil {
 		return err
 	}
 	if c.Origin != l.origin || c.Size != l.size || c.Root != root {
 		return fmt.Errorf("%w: the checkpoint is not that of the stored tiles", errDamaged)
 	}
-	l.edge = edge
 	return nil
 }
 

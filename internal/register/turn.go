@@ -278,21 +278,25 @@ func (b *batch) writeLocked(stored map[uuid.UUID]Stored) error {
 func (b *batch) enterRuns(list []grown) *pgx.Batch {
 	full := new(pgx.Batch)
 	for _, g := range list {
-		from, to := g.runs()
-		if from == to {
-			continue
-		}
-		from, to = placeOf(g.log.siteID, from), placeOf(g.log.siteID, to)
-		full.Queue(enterRun, from, to)
-		for ; from < to; from += 1 << runBits {
-			full.Queue(enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits)
-		}
+		queueRuns(full, g)
 	}
 	if full.Len() == 0 {
 		return nil
 	}
 	full.Queue("commit")
 	return full
+}
+
+func queueRuns(list *pgx.Batch, g grown) {
+	from, to := g.runs()
+	if from == to {
+		return
+	}
+	from, to = placeOf(g.log.siteID, from), placeOf(g.log.siteID, to)
+	list.Queue(enterRun, from, to)
+	for ; from < to; from += 1 << runBits {
+		list.Queue(enterSpan, from, from+1<<runBits, g.log.siteID, from&maxIndex>>runBits)
+	}
 }
 
 func readLogs(answers pgx.BatchResults, list []*openLog) ([]*openLog, error) {
