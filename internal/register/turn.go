@@ -28,9 +28,6 @@ const sharedFor = 64
 // own kind, and not as a part of taking turns: an act of erasing, for example.
 const lateAgain = 16
 
-// busy is from how many batches on a shared log's pace is kept.
-const busy = 8
-
 // pace is the least time between two batches of a node for shared logs, while
 // fewer wait than a batch holds: each costs about a millisecond of the database's
 // time, whatever it holds. Who comes after a quiet moment is not delayed.
@@ -81,7 +78,7 @@ func (l *openLog) unmoved() {
 // locked takes the locks, catches up, and writes.
 func (b *batch) locked() (left []*call, err error) {
 	w := b.writer
-	begin := time.Now()
+	w.next = time.Now().Add(pace)
 	rows, added, stored, err := b.lock()
 	if err != nil {
 		return nil, err
@@ -99,9 +96,6 @@ func (b *batch) locked() (left []*call, err error) {
 		default:
 			delete(w.logs, row.siteID) // loaded and checked as a whole, next time
 			continue
-		}
-		if log.spell >= busy {
-			w.next = begin.Add(pace)
 		}
 		b.logs[row.siteID] = log
 	}
