@@ -71,6 +71,7 @@ type Config struct {
 type Register struct {
 	db     *db.DB
 	writer *writer
+	eraser *eraser // PostgreSQL only
 }
 
 // Open starts the register's writer. The caller closes the register before the
@@ -97,6 +98,10 @@ func Open(ctx context.Context, c Config) (*Register, error) {
 	if err := r.loadMarking(ctx); err != nil {
 		return nil, err
 	}
+	if c.DB.Engine == db.Postgres {
+		r.eraser = newEraser(c, r.writer)
+		r.eraser.writer.marking = r.writer.marking
+	}
 	go r.writer.run()
 	return r, nil
 }
@@ -107,6 +112,9 @@ func (r *Register) Close(ctx context.Context) error {
 	r.writer.queue.close()
 	select {
 	case <-r.writer.done:
+		if r.eraser != nil {
+			return r.eraser.close(ctx)
+		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
