@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-var errForm = errors.New("the record is not canonical JSON (RFC 8785) with exactly the members of " + RecordType)
+var errForm = errors.New("the record is not canonical JSON (RFC 8785) with exactly the members of " + RecordType + " or " + RecordTypeV1)
 
 // ParseRecord reads a record in canonical form and nothing else: exactly the
 // bytes that Canonical writes. Members that are missing, unknown, repeated, in
@@ -22,10 +22,13 @@ func ParseRecord(data []byte) (*Record, error) {
 
 // Parse is ParseRecord into a record that is used again: its maps are emptied
 // and filled. After an error the record holds nothing of use.
-func (r *Record) Parse(data []byte) error {
-	s := scanner{text: string(data)}
+func (r *Record) Parse(data []byte) error { return r.ParseString(string(data)) }
+
+// ParseString is Parse of a string, which the record's values share.
+func (r *Record) ParseString(text string) error {
+	s := scanner{text: text}
 	s.record(r)
-	if s.failed || s.at != len(s.text) || r.Type != RecordType {
+	if s.failed || s.at != len(s.text) {
 		return errForm
 	}
 	return nil
@@ -52,6 +55,10 @@ func (s *scanner) record(r *Record) {
 	r.Network = s.member(`,"network":`)
 	r.Page = s.member(`,"page":`)
 	r.RecordID = s.member(`,"record_id":`)
+	format := RecordTypeV1
+	if r.Regime = ""; s.accept(`,"regime":`) {
+		r.Regime, format = s.string(), RecordType
+	}
 	r.Services = s.choices(`,"services":`, r.Services)
 	r.Site = s.member(`,"site":`)
 	r.Source = s.member(`,"source":`)
@@ -61,6 +68,7 @@ func (s *scanner) record(r *Record) {
 	r.Type = s.member(`,"type":`)
 	r.Version = s.member(`,"version":`)
 	s.expect("}")
+	s.failed = s.failed || r.Type != format
 }
 
 func (s *scanner) expect(literal string) {
@@ -123,6 +131,10 @@ func (s *scanner) string() string {
 		return ""
 	}
 	rest := s.text[s.at:]
+	if end := strings.IndexByte(rest, '"'); end >= 0 && ordinary(rest[:end]) {
+		s.at += end + 1
+		return rest[:end]
+	}
 	for i := range len(rest) {
 		switch c := rest[i]; {
 		case c == '"':
@@ -138,6 +150,17 @@ func (s *scanner) string() string {
 	}
 	s.failed = true
 	return ""
+}
+
+// ordinary tells whether a text is of printable ASCII without a backslash, as nearly
+// all are.
+func ordinary(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // escaped reads on in a string whose first escape is i bytes ahead.

@@ -154,7 +154,11 @@ async function rootFrom(leaf: Bytes, index: number, size: number, proof: Bytes[]
   return sn === 0n ? hash : null;
 }
 
-const members = "action browser categories consent_id country device gpc gpp language network page record_id services site source status tc time type version";
+/** The members of a record by its type; the first one before there was a regime. */
+const members: Record<string, string> = {
+  "assent/record/v1": "action browser categories consent_id country device gpc gpp language network page record_id services site source status tc time type version",
+  "assent/record/v2": "action browser categories consent_id country device gpc gpp language network page record_id regime services site source status tc time type version",
+};
 
 /** Checks a receipt, strictly: a receipt of which any byte was changed is not valid. */
 export async function verify(text: string): Promise<Result> {
@@ -175,7 +179,7 @@ export async function verify(text: string): Promise<Result> {
     step = "checkpoint";
     const c = await openCheckpoint(proof.checkpoint, r.key, witnesses);
     Object.assign(r, { origin: c.origin, size: c.size, witnesses: c.witnesses });
-    passed(`The checkpoint of the log ${c.origin}, ${c.size} records, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
+    passed(`The checkpoint of the log ${c.origin}, ${c.size} ${c.size === 1 ? "entry" : "entries"}, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
 
     step = "site";
     const site = record["site"] as string;
@@ -188,9 +192,9 @@ export async function verify(text: string): Promise<Result> {
     const leaf = await sha256(join(Uint8Array.of(0), commitment));
     check(proof.index < c.size, "the record is beyond the log's end");
     const root = await rootFrom(leaf, proof.index, c.size, proof.hashes);
-    check(root !== null && same(root, c.root), `the record, with this salt, is not record ${proof.index} of that log: it or the proof was changed`);
+    check(root !== null && same(root, c.root), `the record, with this salt, is not entry ${proof.index} of that log: it or the proof was changed`);
     r.index = proof.index;
-    passed(`The record, with its salt, is record ${proof.index} of that log.`);
+    passed(`The record, with its salt, is entry ${proof.index} of that log.`);
     r.valid = true;
   } catch (e) {
     if (!(e instanceof Invalid)) throw e;
@@ -214,7 +218,7 @@ function parse(text: string): Record<string, unknown> {
   check(Object.keys(o).sort().join(" ") === "key proof record salt type" + (cosigned ? " witnesses" : ""), "the receipt has members that it should not have, or lacks some");
   check(["key", "proof", "salt"].every((k) => typeof o[k] === "string") && record !== null && typeof record === "object", "a member of the receipt has another type");
   check(!cosigned || (Array.isArray(witnesses) && witnesses.length > 0 && witnesses.every((w) => typeof w === "string")), "the witnesses are not named");
-  check(Object.keys(record).sort().join(" ") === members && record["type"] === "assent/record/v1", "the record has members that it should not have, or lacks some");
+  check(Object.keys(record).sort().join(" ") === members[String(record["type"])], "the record has members that it should not have, or lacks some");
   for (const [k, v] of Object.entries(record)) {
     const map = k === "categories" || k === "services";
     check(map ? v !== null && typeof v === "object" && !Array.isArray(v) && Object.values(v).every((c) => typeof c === "boolean") : typeof v === (k === "gpc" ? "boolean" : "string"), "a member of the record has another type");

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"assent/internal/db"
+	"assent/internal/db/dbtest"
 )
 
 // connections is how many callers the load has, as issue and peers' figures do.
@@ -126,6 +127,7 @@ type round struct {
 	loadResult
 	cpu       time.Duration // of the server for each request
 	generator time.Duration // of the load generator for each request
+	database  time.Duration // of PostgreSQL for each request
 	busy      float64       // share of the machine's cores in use
 	now, peak int64         // memory of the server at the end, bytes
 }
@@ -139,8 +141,8 @@ func (b *bench) alternate(ctx context.Context, subjects ...*subject) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			b.log("round %d, %s: %.0f/s, p50 %s, p99 %s, server %s CPU a request, cores %.0f %% busy",
-				i+1, s.name, r.PerSecond, ms(r.P50), ms(r.P99), us(r.cpu), 100*r.busy)
+			b.log("round %d, %s: %.0f/s, p50 %s, p99 %s, CPU a request: server %s, database %s, load %s; cores %.0f %% busy",
+				i+1, s.name, r.PerSecond, ms(r.P50), ms(r.P99), us(r.cpu), us(r.database), us(r.generator), 100*r.busy)
 			s.rounds = append(s.rounds, r)
 		}
 	}
@@ -177,6 +179,7 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 	if err != nil {
 		return r, err
 	}
+	database0 := dbtest.PostgresCPU()
 	result, err := load(ctx, spec)
 	if err != nil {
 		return r, fmt.Errorf("%w; the server said: %.2000s", err, p.lastWords())
@@ -188,7 +191,7 @@ func (b *bench) round(ctx context.Context, s *subject) (r round, err error) {
 	}
 	r.loadResult = *result
 	n := time.Duration(max(result.Accepted, 1))
-	r.cpu, r.generator = (cpu1-cpu0)/n, result.CPU/n
+	r.cpu, r.generator, r.database = (cpu1-cpu0)/n, result.CPU/n, (dbtest.PostgresCPU()-database0)/n
 	r.busy = float64(busy1-busy0) / float64(max(all1-all0, 1))
 	if r.now, r.peak, err = p.memoryOfAll(); err != nil {
 		return r, err

@@ -142,10 +142,12 @@ func (d *DB) Setting(ctx context.Context, name string) (string, error) {
 	return v, d.Explain(err)
 }
 
+// PutSetting stores the setting $1, for who has no *sql.Tx.
+const PutSetting = "insert into setting (name, value) values ($1, $2) on conflict (name) do update set value = excluded.value"
+
 // SetSetting stores a setting in the caller's transaction.
 func SetSetting(ctx context.Context, tx *sql.Tx, name, value string) error {
-	_, err := tx.ExecContext(ctx, `insert into setting (name, value) values ($1, $2)
-		on conflict (name) do update set value = excluded.value`, name, value)
+	_, err := tx.ExecContext(ctx, PutSetting, name, value)
 	return err
 }
 

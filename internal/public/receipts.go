@@ -195,7 +195,7 @@ func keptOf(r *receipt.Record) []kept {
 	var list []kept
 	for _, k := range []kept{
 		{"Page", r.Page}, {"Language of the notice", r.Language}, {"Kind of device", r.Device}, {"Browser family", r.Browser},
-		{"Country", r.Country}, {"Network, shortened", r.Network},
+		{"Country", r.Country}, {"Network, shortened", r.Network}, {"Rule by which was asked", r.Regime},
 	} {
 		if k.Value != "" {
 			list = append(list, k)
@@ -239,8 +239,12 @@ func errorPage(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	status := web.Status(err)
 	web.Log(r, status, err)
+	heading := "This cannot be shown"
+	if status == http.StatusNotFound {
+		heading = "Not found"
+	}
 	var b bytes.Buffer
-	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This cannot be shown", Failure: visitorSentence(err)}) != nil {
+	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: heading, Failure: visitorSentence(err)}) != nil {
 		web.Problem(w, r, err)
 		return
 	}

@@ -27,8 +27,10 @@ type openLog struct {
 	refused    error // why nothing may be appended
 
 	// PostgreSQL only.
-	before edge // as it was before the batch
-	shared int  // batches for which other nodes are expected to grow it too
+	before      edge // as it was before the batch
+	shared      int  // batches for which other nodes are expected to grow it too
+	spell       int  // for how many that was when it was seen last
+	undisturbed int  // batches since
 }
 
 // batch is one transaction. It has two ways. Nearly always the logs are as this
@@ -149,7 +151,7 @@ func (b *batch) openLogs(tx *sql.Tx, sites []int64) error {
 			err := b.load(tx, known)
 			switch {
 			case errors.Is(err, errDamaged):
-				known.refused = fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so nothing is added to it. The operator runs assent fsck, which says what is wrong.")
+				known.refused = damagedLog(err)
 			case err != nil:
 				return err
 			}
@@ -200,22 +202,27 @@ func (b *batch) load(tx *sql.Tx, l *openLog) error {
 	if err != nil {
 		return err
 	}
-	vkey, err := verifierKey(l.origin, b.writer.key)
+	l.edge = edge
+	return b.writer.matches(b.ctx, l)
+}
+
+func damagedLog(err error) error {
+	return fault.Wrap(fault.Unavailable, err, "The register of this site is damaged, so nothing is added to it. The operator runs assent fsck, which says what is wrong.")
+}
+
+// matches holds a log's edge against its signed checkpoint.
+func (w *writer) matches(ctx context.Context, l *openLog) error {
+	c, err := w.open(ctx, l.origin, l.checkpoint)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return err
 	}
-	c, err := receipt.OpenCheckpoint(l.checkpoint, vkey)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	root, err := edge.root()
+	root, err := l.edge.root()
 	if err != nil {
 		return err
 	}
 	if c.Origin != l.origin || c.Size != l.size || c.Root != root {
 		return fmt.Errorf("%w: the checkpoint is not that of the stored tiles", errDamaged)
 	}
-	l.edge = edge
 	return nil
 }
 
@@ -284,7 +291,7 @@ func (b *batch) grow() (list []grown, err error) {
 		if err != nil {
 			return nil, err
 		}
-		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.key)
+		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.keys.get())
 		if err != nil {
 			return nil, err
 		}

@@ -190,3 +190,28 @@ func BenchmarkErase(b *testing.B) {
 		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
 	})
 }
+
+// BenchmarkTurns: nodes grow one log by turns, batch by batch, 20 decisions each.
+// What a batch costs is in the figures of CPU time.
+func BenchmarkTurns(b *testing.B) {
+	for _, nodes := range []int{1, 3} {
+		b.Run(fmt.Sprint(nodes), func(b *testing.B) {
+			url := dbtest.DurablePostgresURL(b)
+			var list []*Register
+			for range nodes {
+				list = append(list, open(b, dbtest.Open(b, db.Options{URL: url})))
+			}
+			addSite(b, list[0].db, list[0], 1)
+			for i := range 40 * nodes {
+				load(b, list[i%nodes], 20, 20)
+			}
+			own, database := cpu(), dbtest.PostgresCPU()
+			b.ResetTimer()
+			for i := range b.N {
+				load(b, list[i%nodes], 20, 20)
+			}
+			b.ReportMetric(float64((cpu()-own).Microseconds())/float64(b.N), "cpu-µs/batch")
+			b.ReportMetric(float64((dbtest.PostgresCPU()-database).Microseconds())/float64(b.N), "database-cpu-µs/batch")
+		})
+	}
+}

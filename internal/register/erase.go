@@ -59,7 +59,7 @@ type Removed struct {
 // nothing is added to it before fsck says what is wrong.
 func (r *Register) Erase(ctx context.Context, e Erasing) (done Removed, err error) {
 	done.SiteID = e.SiteID
-	if r.writer.key == nil {
+	if r.writer.keys.get() == nil {
 		return done, errReadOnly
 	}
 	for last := int64(-1); ; {
@@ -82,9 +82,13 @@ func (r *Register) Erase(ctx context.Context, e Erasing) (done Removed, err erro
 				}
 			}
 		}
-		next := begin.Add((1 + restBetween) * answer.took)
+		rest := time.Duration(restBetween)
+		if r.eraser != nil { // decisions go on beside most of an act
+			rest = 1
+		}
+		next := begin.Add((1 + rest) * answer.took)
 		if slow := begin.Add(time.Duration(answer.count) * time.Second / besideDecisions); slow.After(next) &&
-			(r.db.Engine == db.Postgres || last >= 0 && answer.index > last+1) {
+			(r.eraser != nil || last >= 0 && answer.index > last+1) {
 			next = slow
 		}
 		last = answer.index
@@ -106,11 +110,18 @@ func interrupted(cause error) error {
 // act hands an act to the writer and waits. A database that is busy all the time
 // (on SQLite another process may be writing) is asked again for a minute.
 func (r *Register) act(ctx context.Context, a *act) (acted, error) {
+	if r.eraser != nil {
+		if err := r.eraser.act(a); err != nil {
+			return acted{}, err
+		}
+		done := <-a.answer
+		return done, done.err
+	}
 	for until := time.Now().Add(time.Minute); ; {
 		select {
 		case r.writer.acts <- a:
 		case <-r.writer.done:
-			return acted{}, fault.New(fault.Unavailable, "This server is shutting down. Start the erasing again; what is erased already stays so.")
+			return acted{}, errShutting
 		case <-ctx.Done():
 			return acted{}, interrupted(ctx.Err())
 		}

@@ -53,12 +53,19 @@ func (w *writer) attemptErase(a *act) (done acted, err error) {
 	begin := time.Now()
 	err = w.guarded(eraseTime, func(ctx context.Context) error {
 		b := &batch{writer: w, ctx: ctx}
+		if w.db.Engine == db.Postgres {
+			done, err = b.eraseByTurn(a)
+			return err
+		}
 		return w.db.WriteBetween(ctx, func(tx *sql.Tx) error {
 			begin = time.Now()
 			done, err = b.erase(tx, a)
 			return err
 		})
 	})
+	if err != nil {
+		w.leave()
+	}
 	done.took = time.Since(begin)
 	return done, err
 }
@@ -72,11 +79,11 @@ func (b *batch) erase(tx *sql.Tx, a *act) (acted, error) {
 	log := b.logs[a.siteID]
 	switch {
 	case log == nil:
-		return acted{}, fault.New(fault.NotFound, "There is no register for this site. Check the site key.")
+		return acted{}, errNoLog
 	case log.refused != nil:
 		return acted{}, log.refused
 	case log.size > maxIndex:
-		return acted{}, fault.New(fault.Unavailable, "The register of this site is full, and has no room for the leaf that says what was erased.")
+		return acted{}, errFullLog
 	}
 	removed, err := b.writer.sql.remove(b.ctx, tx, a.siteID, a.indexes)
 	if err != nil {
@@ -102,7 +109,7 @@ func (b *batch) erase(tx *sql.Tx, a *act) (acted, error) {
 	if err := b.store(tx, grown); err != nil {
 		return acted{}, err
 	}
-	if err := db.SetSetting(b.ctx, tx, unsealedSetting, log.origin+" "+act.Time.Format(receipt.TimeLayout)); err != nil {
+	if err := db.SetSetting(b.ctx, tx, unsealedSetting, unsealedBy(log, act.Time)); err != nil {
 		return acted{}, err
 	}
 	b.keep(grown)
@@ -129,6 +136,11 @@ func (b *batch) declare(log *openLog, a *act, removed []removedRow) (Erasure, er
 	rand.Read(e.Salt)
 	commitment := receipt.Commit(e.Salt, e.Statement)
 	return e, log.edge.append(commitment, tlog.RecordHash(commitment[:]))
+}
+
+// unsealedBy is the value of unsealedSetting after an act.
+func unsealedBy(log *openLog, at time.Time) string {
+	return log.origin + " " + at.Format(receipt.TimeLayout)
 }
 
 // removedRow is what the ledger and the indexes need of a record that is gone.
@@ -165,15 +177,6 @@ const (
 
 // remove deletes records and returns what was there, by place.
 func (s *statements) remove(ctx context.Context, tx *sql.Tx, siteID int64, indexes []int64) (list []removedRow, err error) {
-	if s.db.Engine == db.Postgres {
-		places := make([]int64, len(indexes))
-		for i, index := range indexes {
-			places[i] = placeOf(siteID, index)
-		}
-		list, err = collectRemoved(tx.QueryContext(ctx, "delete from record where place = any($1) returning place, record_id, consent_id", places))
-		sortRemoved(list)
-		return list, err
-	}
 	for _, r := range ranges(indexes) {
 		part, err := collectRemoved(s.query(ctx, tx, removeRange, placeOf(siteID, r[0]), placeOf(siteID, r[1])))
 		if err != nil {
@@ -202,7 +205,7 @@ func collectRemoved(rows *sql.Rows, err error) (list []removedRow, _ error) {
 
 // enterErasure writes the act and what is left of its records into the ledger.
 func (s *statements) enterErasure(ctx context.Context, tx *sql.Tx, e Erasure, removed []removedRow, marking []byte) error {
-	_, err := tx.ExecContext(ctx, "insert into erasure (site_id, idx, time, reason, count, salt, statement) values ($1, $2, $3, $4, $5, $6, $7)",
+	_, err := tx.ExecContext(ctx, putErasureQuery,
 		e.SiteID, e.Index, e.Time.UnixMilli(), string(e.Reason), e.Count, e.Salt, string(e.Statement))
 	if err != nil {
 		return err
@@ -212,10 +215,6 @@ func (s *statements) enterErasure(ctx context.Context, tx *sql.Tx, e Erasure, re
 	for i, r := range removed {
 		m := markOf(marking, [16]byte(r.record))
 		marks[i], places[i] = m[:], r.place
-	}
-	if s.db.Engine == db.Postgres {
-		_, err := tx.ExecContext(ctx, "insert into erased (place, mark, act) select *, $3::bigint from unnest($1::bigint[], $2::bytea[])", places, marks, e.Index)
-		return err
 	}
 	for len(places) > 0 {
 		n := chunk(len(places))
@@ -233,30 +232,10 @@ func (s *statements) enterErasure(ctx context.Context, tx *sql.Tx, e Erasure, re
 
 // unplace takes the records out of the indexes by consent ID and by time.
 func (s *statements) unplace(ctx context.Context, tx *sql.Tx, log *openLog, removed []removedRow) error {
-	entered := log.size >> runBits
-	var stretches, indexes, runs []int64
-	var prefixes [][]byte
-	for _, r := range removed {
-		index := r.place & maxIndex
-		if index>>runBits >= entered || len(r.consent) < prefixSize {
-			continue
-		}
-		stretches, indexes, prefixes = append(stretches, index>>stretchBits), append(indexes, index), append(prefixes, r.consent[:prefixSize])
-		if n := len(runs); n == 0 || runs[n-1] != index>>runBits {
-			runs = append(runs, index>>runBits)
-		}
-	}
-	if s.db.Engine == db.Postgres {
-		_, err := tx.ExecContext(ctx, `delete from consent_place p using unnest($2::bigint[], $3::bytea[], $4::bigint[]) as r (stretch, prefix, idx)
-			where p.site_id = $1 and p.stretch = r.stretch and p.prefix = r.prefix and p.idx = r.idx`, log.siteID, stretches, prefixes, indexes)
-		if err != nil {
+	stretches, prefixes, indexes, runs := entriesOf(removed, 0, log.size>>runBits)
+	for i := range indexes {
+		if _, err := s.exec(ctx, tx, unplaceOne, log.siteID, stretches[i], prefixes[i], indexes[i]); err != nil {
 			return err
-		}
-	} else {
-		for i := range indexes {
-			if _, err := s.exec(ctx, tx, unplaceOne, log.siteID, stretches[i], prefixes[i], indexes[i]); err != nil {
-				return err
-			}
 		}
 	}
 	for _, run := range runs {
@@ -266,6 +245,22 @@ func (s *statements) unplace(ctx context.Context, tx *sql.Tx, log *openLog, remo
 		}
 	}
 	return nil
+}
+
+// entriesOf are the entries of records by consent ID, and the numbers of their
+// runs, for those in the runs from one up to another.
+func entriesOf(removed []removedRow, from, upto int64) (stretches []int64, prefixes [][]byte, indexes, runs []int64) {
+	for _, r := range removed {
+		index := r.place & maxIndex
+		if run := index >> runBits; run < from || run >= upto || len(r.consent) < prefixSize {
+			continue
+		}
+		stretches, indexes, prefixes = append(stretches, index>>stretchBits), append(indexes, index), append(prefixes, r.consent[:prefixSize])
+		if n := len(runs); n == 0 || runs[n-1] != index>>runBits {
+			runs = append(runs, index>>runBits)
+		}
+	}
+	return stretches, prefixes, indexes, runs
 }
 
 const erasedColumns = "select mark, time from erased join erasure on site_id = place >> 40 and idx = act where mark "

@@ -201,7 +201,7 @@ func replaceFile(path string, text []byte) error {
 // acknowledged remembers how long a log was when a caller was answered.
 func (w *writer) acknowledged(o outcome) {
 	if o.err == nil && !o.repeated {
-		w.high[o.stored.SiteID] = max(w.high[o.stored.SiteID], o.stored.Index+1)
+		w.high.raise(o.stored.SiteID, o.stored.Index+1)
 	}
 }
 
@@ -209,8 +209,26 @@ func (w *writer) acknowledged(o outcome) {
 // database went back in time under it, for example to a standby that had not
 // received all.
 func (w *writer) shortened(l *openLog) error {
-	if before := w.high[l.siteID]; l.size < before {
+	if before := w.high.of(l.siteID); l.size < before {
 		return lostRecords(l.origin, before, l.size)
 	}
 	return nil
+}
+
+// highs remember, by site, how many records of its log callers know of.
+type highs struct {
+	mu    sync.Mutex
+	known map[int64]int64
+}
+
+func (h *highs) raise(site, size int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.known[site] = max(h.known[site], size)
+}
+
+func (h *highs) of(site int64) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.known[site]
 }

@@ -3,7 +3,6 @@ package register
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -109,7 +108,7 @@ func member(payload []byte, name string) (value string, rest []byte) {
 // writer is the one goroutine that writes the register of this process.
 type writer struct {
 	db    *db.DB
-	key   ed25519.PrivateKey
+	keys  keyring
 	same  func(stored, again []byte) bool
 	limit int
 	queue *queue
@@ -117,23 +116,26 @@ type writer struct {
 	done  chan struct{} // closed when the queue is closed and drained
 
 	marking []byte // key of Mark
+	high    *highs // what callers know of
 
 	// Owned by run's goroutine.
 	sql  statements
 	logs map[int64]*openLog
-	wary bool            // the last batch held a repeat, so the next one probably does too
-	conn *pgx.Conn       // PostgreSQL only: its own, with locks that do not outlive it
-	next time.Time       // when the next batch for shared logs may begin
-	late []*call         // joined the batch in hand while it waited for a lock
-	high map[int64]int64 // by site: records of its log that callers know of
+	wary bool      // the last batch held a repeat, so the next one probably does too
+	conn *pgx.Conn // PostgreSQL only: its own, with locks that do not outlive it
+	next time.Time // when the next batch for shared logs may begin
+	late []*call   // joined the batch in hand while it waited for a lock
 }
 
 func newWriter(c Config) *writer {
-	return &writer{
-		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
-		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
+	w := &writer{
+		db: c.DB, same: c.Same, limit: c.BatchLimit,
+		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: &highs{known: map[int64]int64{}},
 		sql: statementsFor(c.DB),
 	}
+	w.keys.load, w.keys.renewed = c.Renew, c.Renewed
+	w.keys.set(c.Key)
+	return w
 }
 
 func (w *writer) run() {
