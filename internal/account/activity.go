@@ -28,9 +28,14 @@ const (
 	RegisterExport  = "register.export"
 	ReceiptDownload = "register.receipt"
 	Restored        = "backup.restore"
+	KeyRotated      = "key.rotate"
 	RegisterErase   = "register.erase"
+	RegisterPack    = "register.evidence"
+	BackedUp        = "backup.make"
+	WitnessChanged  = "witness.change"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
+	WebhookChanged  = "webhook.change"
 	Viewed          = "view" // a page that a watched role saw
 
 	OrganisationAdded   = "organisation.add"
