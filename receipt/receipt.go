@@ -139,7 +139,7 @@ type Result struct {
 	Key        string    `json:"key"`         // note verifier key that signed the checkpoint
 	Origin     string    `json:"origin"`      // name of the log
 	Index      int64     `json:"index"`       // of the record's leaf
-	Size       int64     `json:"size"`        // records in the log at the checkpoint
+	Size       int64     `json:"size"`        // entries in the log at the checkpoint
 	Root       tlog.Hash `json:"root"`        // of the tree at the checkpoint
 	Record     *Record   `json:"record"`
 	RecordJSON []byte    `json:"-"` // the record as it was committed to
@@ -218,7 +218,7 @@ func VerifyWith(data []byte, t Trust) (*Result, error) {
 		return r.fail("checkpoint", "The checkpoint does not hold: %s.", err)
 	}
 	r.Origin, r.Size, r.Root, r.Cosignatures = c.Origin, c.Size, c.Root, cosignatures
-	r.passed("checkpoint", "The checkpoint of the log %s, %d records, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures))
+	r.passed("checkpoint", "The checkpoint of the log %s, %s, root %s, is signed by the key%s.", c.Origin, entries(c.Size), c.Root, by(cosignatures))
 
 	if site := rec.record.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
 		return r.fail("site", "The record is of the site %q and the log %s is of another.", site, c.Origin)
@@ -227,10 +227,10 @@ func VerifyWith(data []byte, t Trust) (*Result, error) {
 
 	commitment := Commit(rec.Salt, rec.Record)
 	if err := tlog.CheckRecord(rec.Proof, c.Size, c.Root, rec.Index, tlog.RecordHash(commitment[:])); err != nil {
-		return r.fail("inclusion", "The record, with this salt, is not record %d of that log: it or the proof was changed.", rec.Index)
+		return r.fail("inclusion", "The record, with this salt, is not entry %d of that log: it or the proof was changed.", rec.Index)
 	}
 	r.Index = rec.Index
-	r.passed("inclusion", "The record, with its salt, is record %d of that log.", rec.Index)
+	r.passed("inclusion", "The record, with its salt, is entry %d of that log.", rec.Index)
 
 	listed, met, sentence := false, false, ""
 	if t.Policy != nil {
@@ -339,4 +339,12 @@ func parse(data []byte) (*parsed, error) {
 		return nil, errForm
 	}
 	return p, nil
+}
+
+// entries writes a number of entries in words.
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }

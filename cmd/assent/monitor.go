@@ -84,7 +84,7 @@ func (c *call) tell(r *wire.Report, asJSON bool) error {
 			}
 		}
 		if len(r.Findings) == 0 {
-			fmt.Fprintf(c.out, "CONSISTENT: %s has %d records, %d of them new, root %s.\n", r.Origin, r.Size, r.Size-r.Before, r.Root)
+			fmt.Fprintf(c.out, "CONSISTENT: %s has %s (decisions, and statements about erasures), %d of them new, root %s.\n", r.Origin, counted(r.Size, "entry"), r.Size-r.Before, r.Root)
 		}
 	}
 	if len(r.Findings) > 0 {

@@ -26,6 +26,9 @@ func runServe(ctx context.Context, c *call) error {
 		return err
 	}
 	fmt.Fprintf(c.err, "Assent listens on %s, visitors reach it at %s\nConsole: %s/console/\n", a.Addr, a.PublicURL(), a.PublicURL())
+	for _, sentence := range a.Said {
+		fmt.Fprintln(c.err, sentence)
+	}
 	if a.SetupURL != "" {
 		fmt.Fprintf(c.err, "Nobody can sign in yet. Open this link within 24 hours to make the first account (it works once):\n  %s\n", a.SetupURL)
 	}

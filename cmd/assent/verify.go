@@ -126,6 +126,13 @@ func (c *call) verifyCertificate(data []byte, trust receipt.Trust, asJSON bool) 
 	return err
 }
 
+func wereRecords(n int64) string {
+	if n == 1 {
+		return "1 record was"
+	}
+	return counted(n, "record") + " were"
+}
+
 // actsShown bounds what a person has to scroll through; --json has all.
 const actsShown = 20
 
@@ -135,17 +142,17 @@ func printCertificate(w io.Writer, r *receipt.CertificateResult) {
 		fmt.Fprintln(w, "\nNOT VALID: this deletion certificate proves nothing.")
 		return
 	}
-	fmt.Fprintf(w, "\nVALID: the log says of itself that %d records were erased.\n", r.Erased)
+	fmt.Fprintf(w, "\nVALID: the log says of itself that %s erased.\n", wereRecords(r.Erased))
 	for i, s := range r.Statements {
 		if i == actsShown {
-			fmt.Fprintf(w, "… and %d more statements\n", len(r.Statements)-i)
+			fmt.Fprintf(w, "… and %s more\n", counted(len(r.Statements)-i, "statement"))
 			break
 		}
 		why := s.Reason
 		if s.Rule != "" {
 			why += ", " + s.Rule
 		}
-		fmt.Fprintf(w, "  %s: %d records, index %d to %d (%s)\n", s.Time, s.Count, s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
+		fmt.Fprintf(w, "  %s: %s, index %d to %d (%s)\n", s.Time, counted(s.Count, "record"), s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
 	}
 	printKey(w, "certificate", r.Key, r.KeyTrusted)
 }

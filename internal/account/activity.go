@@ -30,6 +30,9 @@ const (
 	Restored        = "backup.restore"
 	KeyRotated      = "key.rotate"
 	RegisterErase   = "register.erase"
+	RegisterPack    = "register.evidence"
+	BackedUp        = "backup.make"
+	WitnessChanged  = "witness.change"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
 	Viewed          = "view" // a page that a watched role saw

@@ -39,7 +39,10 @@ type Parts struct {
 	Handovers *handover.Desk
 
 	publicURL atomic.Pointer[string]
-	epoch     string // in the names of logs since a restoration; "" before the first
+	// Said are sentences for who starts the server: what became of logs and tags when
+	// it was given another public address.
+	Said  []string
+	epoch string // in the names of logs since a restoration; "" before the first
 }
 
 // Open opens the parts. It works beside a running server on the same database.
@@ -133,24 +136,6 @@ func (p *Parts) lifetime(ctx context.Context, version string) (days int, err err
 
 // PublicURL is the address at which visitors reach this installation.
 func (p *Parts) PublicURL() string { return *p.publicURL.Load() }
-
-// setPublicURL keeps the address for commands, and names the logs that are
-// still empty after it: a site is often added before its address is known.
-func (p *Parts) setPublicURL(ctx context.Context, address string) error {
-	p.publicURL.Store(&address)
-	sites, err := p.Sites.List(ctx)
-	if err != nil {
-		return err
-	}
-	return p.DB.Write(ctx, func(tx *sql.Tx) error {
-		for i := range sites {
-			if err := p.Register.RenameEmpty(ctx, tx, sites[i].ID, p.origin(sites[i].Key)); err != nil {
-				return err
-			}
-		}
-		return db.SetSetting(ctx, tx, publicURLSetting, address)
-	})
-}
 
 // origin is the name of a site's log at the public address.
 func (p *Parts) origin(key string) string {

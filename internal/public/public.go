@@ -169,7 +169,7 @@ func (p *public) mount(mux *http.ServeMux, routes []route) {
 	}
 	mux.Handle("/", p.adapt(route{"/", func(http.ResponseWriter, *http.Request) (int, error) {
 		return 0, fault.New(fault.NotFound, "There is nothing at this address. Check its spelling.")
-	}, problem}))
+	}, errorPage}))
 }
 
 // adapt counts, turns errors into answers and keeps a panic from ending more

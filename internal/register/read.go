@@ -195,6 +195,25 @@ func (r *Register) within(ctx context.Context, siteID, earliest, latest int64) (
 // ceilMilli is the first millisecond that is not before t.
 func ceilMilli(t time.Time) int64 { return t.Add(time.Millisecond - time.Nanosecond).UnixMilli() }
 
+// Counts says what the entries of a log are.
+type Counts struct {
+	Decisions int64 // records that are there
+	Erased    int64 // records that were erased
+	Acts      int64 // statements about erasures
+}
+
+// Counts counts the entries of a site's log: together they are its size.
+func (r *Register) Counts(ctx context.Context, siteID int64) (c Counts, err error) {
+	var size int64
+	err = r.db.Read().QueryRowContext(ctx, `select size, (select count(*) from erasure e where e.site_id = l.site_id),
+		(select coalesce(sum(count), 0) from erasure e where e.site_id = l.site_id) from log l where l.site_id = $1`, siteID).Scan(&size, &c.Acts, &c.Erased)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fault.New(fault.NotFound, "There is no register for this site. Check the site key.")
+	}
+	c.Decisions = size - c.Acts - c.Erased
+	return c, r.db.Explain(err)
+}
+
 // LogState is a site's log as it was last signed.
 type LogState struct {
 	Origin     string
