@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
+	"assent/internal/mail"
+
+	"github.com/google/uuid"
 )
 
 func runUser(ctx context.Context, c *call) error {
@@ -18,6 +22,9 @@ func runUser(ctx context.Context, c *call) error {
 	role := c.flags.String("role", string(account.Owner), "role there: owner, privacy_officer, developer, analyst or auditor (add)")
 	days := c.flags.Int("days", 0, "for how many days an auditor may look (add; default 30)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
+	send := c.flags.Bool("send", false, "with add and reset: send the link by mail instead of printing it (--smtp-url, --mail-from)")
+	lang := c.flags.String("language", "en", "with --send: language of the letter: en, de, et, fi, da or fr")
+	c.mailFlags(cfg)
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which this server is reached (default: what serve was last given)")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -29,11 +36,25 @@ func runUser(ctx context.Context, c *call) error {
 		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] [--org ID] [--role R] | list | reset EMAIL")
 	}
 	cfg.Existing = verb != "add"
+	server, err := mail.ParseServer(cfg.SMTPURL, cfg.MailFrom)
+	if err != nil {
+		return err
+	}
+	if *send && !server.Set() {
+		return fault.New(fault.Invalid, "No mail server is set, so nothing can be sent. Name one with --smtp-url and --mail-from, or leave --send out and hand the link over.")
+	}
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	defer parts.Close()
+	_, host, _ := strings.Cut(parts.PublicURL(), "://")
+	hand := func(kind mail.Kind, to, place string) error {
+		if *send {
+			return c.sendLink(ctx, parts, server, kind, to, *lang, place)
+		}
+		return c.printLink(ctx, parts, to, *asJSON)
+	}
 	switch verb {
 	case "list":
 		return c.listMembers(ctx, parts, *asJSON)
@@ -42,14 +63,32 @@ func runUser(ctx context.Context, c *call) error {
 		if *days != 0 {
 			j.Until = time.Now().AddDate(0, 0, *days)
 		}
-		return c.addMember(ctx, parts, j, *asJSON)
+		return c.addMember(ctx, parts, j, *asJSON, func(to, organisation string) error { return hand(mail.Invitation, to, organisation+" ("+host+")") })
 	}
-	return c.printLink(ctx, parts, c.flags.Arg(1), *asJSON)
+	return hand(mail.Reset, c.flags.Arg(1), host)
+}
+
+// sendLink mails a one-time link at once, so that what goes wrong is said here.
+func (c *call) sendLink(ctx context.Context, parts *app.Parts, server mail.Server, kind mail.Kind, email, lang, place string) error {
+	m, err := parts.Accounts.MemberByEmail(ctx, email)
+	if err != nil {
+		return err
+	}
+	token, err := parts.Accounts.PasswordLink(ctx, email, "")
+	if err != nil {
+		return err
+	}
+	data := mail.Data{Name: m.Name, Place: place, Link: parts.SetupURL(token)}
+	if err := mail.SendNow(ctx, server, kind, m.Email, lang, data, time.Now(), uuid.NewString()); err != nil {
+		return err
+	}
+	fmt.Fprintln(c.err, "The mail server took the letter. Its link sets a password, works once, and ends in 24 hours.")
+	return nil
 }
 
 // addMember makes the person a member of the organisation. Who has a password
-// already needs no link.
-func (c *call) addMember(ctx context.Context, parts *app.Parts, j account.Joining, asJSON bool) error {
+// already needs no link; the others are handed theirs.
+func (c *call) addMember(ctx context.Context, parts *app.Parts, j account.Joining, asJSON bool, hand func(email, organisation string) error) error {
 	o, err := organisation(ctx, parts, j.Organisation)
 	if err != nil {
 		return err
@@ -60,7 +99,7 @@ func (c *call) addMember(ctx context.Context, parts *app.Parts, j account.Joinin
 		return err
 	}
 	if !m.Ready {
-		return c.printLink(ctx, parts, m.Email, asJSON)
+		return hand(m.Email, o.Name)
 	}
 	if asJSON {
 		return c.printJSON(map[string]string{"email": m.Email, "link": ""})

@@ -35,6 +35,7 @@ const (
 	WitnessChanged  = "witness.change"
 	RetentionRun    = "retention.run"
 	RetentionRule   = "retention.rule"
+	WebhookChanged  = "webhook.change"
 	Viewed          = "view" // a page that a watched role saw
 
 	OrganisationAdded   = "organisation.add"

@@ -12,6 +12,7 @@ import (
 	"assent/internal/account"
 	"assent/internal/admin"
 	"assent/internal/site"
+	"assent/internal/webhook"
 )
 
 // person is somebody who knocks at every door.
@@ -40,7 +41,7 @@ func newTown(t *testing.T) *town {
 	version := strings.Split(pages["version"], "/")
 	visitor := strings.Split(pages["visitor"], "/")
 	s := must(k.sites.Get(ctx, record[0]))
-	w := &town{desk: k, site: s, fill: map[string]string{"site": s.Key, "record": record[2], "version": version[len(version)-1], "consent": visitor[len(visitor)-1], "$": ""}}
+	w := &town{desk: k, site: s, fill: map[string]string{"site": s.Key, "record": record[2], "version": version[len(version)-1], "consent": visitor[len(visitor)-1], "webhook": pages["webhook"][strings.LastIndex(pages["webhook"], "/")+1:], "$": ""}}
 	join := func(email, organisation string, role account.Role) *account.Member {
 		return must(k.accounts.Join(ctx, account.Joining{Email: email, Organisation: organisation, Role: role}))
 	}
@@ -107,7 +108,8 @@ func (w *town) tellsNothing(p person, a *answer) {
 func (w *town) state() string {
 	ctx := context.Background()
 	all := []any{must(w.sites.List(ctx)), must(w.sites.Draft(ctx, w.site.Key)), must(w.sites.Versions(ctx, w.site.Key)), must(w.register.State(ctx, w.site.ID)),
-		must(w.accounts.Memberships(ctx, w.site.Organisation)), must(w.accounts.Organisations(ctx)), must(w.stats.Ignored(ctx, w.site.ID))}
+		must(w.accounts.Memberships(ctx, w.site.Organisation)), must(w.accounts.Organisations(ctx)), must(w.stats.Ignored(ctx, w.site.ID)),
+		must(w.webhooks.List(ctx, w.site.ID)), must(w.webhooks.Deliveries(ctx, webhook.Query{Endpoint: w.fill["webhook"]}))}
 	var text strings.Builder
 	for _, v := range all {
 		raw, err := json.Marshal(v)
@@ -199,9 +201,9 @@ func (w *town) outside(p person, pattern, method, path string) {
 		return
 	}
 	w.tellsNothing(p, w.knock(p, method, path+"?org="+own.Organisation).want(http.StatusNotFound))
-	// A record, a version and a visitor of ours are not at a site of theirs.
+	// A record, a version, a visitor and a webhook of ours are not at a site of theirs.
 	theirs := strings.Replace(path, w.site.Key, own.Key, 1)
-	if rest := strings.TrimPrefix(theirs, "/console/sites/"+own.Key); strings.Contains(rest, w.fill["record"]) || strings.Contains(rest, w.fill["version"]) || strings.Contains(rest, w.fill["consent"]) {
+	if rest := strings.TrimPrefix(theirs, "/console/sites/"+own.Key); strings.Contains(rest, w.fill["record"]) || strings.Contains(rest, w.fill["version"]) || strings.Contains(rest, w.fill["consent"]) || strings.Contains(rest, w.fill["webhook"]) {
 		w.tellsNothing(p, w.knock(p, method, theirs).want(http.StatusNotFound))
 	}
 }

@@ -37,6 +37,7 @@ var activityWords = map[string]string{
 	account.KeyRotated:    "Replaced the signing key",
 	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 

@@ -26,6 +26,7 @@ import (
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 	"assent/receipt"
 )
 
@@ -42,6 +43,7 @@ type desk struct {
 	register *register.Register
 	accounts *account.Store
 	stats    *stats.Store
+	webhooks *webhook.Store
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
 	posted   atomic.Int64 // previews that were asked for by POST
@@ -63,7 +65,10 @@ func newDesk(t *testing.T) *desk {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil)}
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Preview: banner.Preview,
+	if k.webhooks, err = openWebhooks(d, reg, k.sites, key.Seed()); err != nil {
+		t.Fatal(err)
+	}
+	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)

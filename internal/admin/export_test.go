@@ -17,3 +17,13 @@ var SafeNext = safeNext
 
 // InlineScript is inlineScript, for what may not end a script element.
 var InlineScript = inlineScript
+
+// ParseViews parses the template of every page, which the server does when it is
+// first shown, and tells how many there are.
+func ParseViews() (count int) {
+	for _, parse := range newViews(newAssets()).pages {
+		parse()
+		count++
+	}
+	return count
+}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"assent/internal/account"
@@ -45,6 +46,8 @@ var done = map[string]string{
 	"unignored": "It is listed again.",
 	"cleared":   "The list is empty. What your pages still use comes back.",
 	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"tried":     "Sent. Reload this page in a few seconds to see how it went.",
+	"replayed":  "It is told again, with the webhook-id that it had.",
 	"published": "Published. Visitors get the new version within seconds.",
 }
 
@@ -95,8 +98,11 @@ func (c *console) damage(keys ...string) (list []string) {
 	return list
 }
 
-// views holds one template per page, each with the layout and the partials.
-type views struct{ pages map[string]*template.Template }
+// views holds one template per page, each with the layout and the partials. They
+// are parsed when they are first shown: the server answers visitors sooner.
+type views struct {
+	pages map[string]func() *template.Template
+}
 
 func newViews(a *assets) *views {
 	funcs := template.FuncMap{
@@ -121,8 +127,11 @@ func newViews(a *assets) *views {
 		"inc":   func(i int) int { return i + 1 },
 		"join":  strings.Join,
 	}
-	shared := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
-	v := &views{pages: map[string]*template.Template{}}
+	var parsing sync.Mutex
+	shared := sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	})
+	v := &views{pages: map[string]func() *template.Template{}}
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -132,17 +141,22 @@ func newViews(a *assets) *views {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		v.pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		v.pages[name] = sync.OnceValue(func() *template.Template {
+			parsing.Lock()
+			defer parsing.Unlock()
+			return template.Must(template.Must(shared().Clone()).ParseFS(templateFiles, file))
+		})
 	}
 	return v
 }
 
 // render writes a page; a template that fails leaves nothing half-written.
 func (c *console) render(w http.ResponseWriter, status int, name string, data any) error {
-	t := c.views.pages[name]
-	if t == nil {
+	parse := c.views.pages[name]
+	if parse == nil {
 		return fmt.Errorf("admin: no template %s", name)
 	}
+	t := parse()
 	var page bytes.Buffer
 	if err := t.ExecuteTemplate(&page, "layout", data); err != nil {
 		return err

@@ -20,7 +20,7 @@ type route struct {
 
 // routes is every address but the static files'.
 func (c *console) routes() []route {
-	return []route{
+	return append([]route{
 		{"GET /console/setup", account.Everybody, c.showSetup},
 		{"POST /console/setup", account.Everybody, c.setup},
 		{"GET /console/sign-in", account.Everybody, c.showSignIn},
@@ -56,7 +56,7 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
 		{"GET /console/activity", account.ViewActivity, c.listActivity},
 		{"/console/", account.AnyMember, c.missing},
-	}
+	}, c.webhookRoutes()...)
 }
 
 func (c *console) mux() *http.ServeMux {

@@ -45,6 +45,11 @@ type Config struct {
 	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
 	ScrubRate    int           // records a second that the background check reads; 0 for none
 
+	SMTPURL      string        // mail server, see mail.ParseServer; "" for none
+	MailFrom     string        // address that letters come from
+	AllowPrivate bool          // messages may go to private addresses and over plain http
+	WebhookKeep  time.Duration // how long deliveries are kept; 0 for webhook.DefaultKeep
+
 	// Existing refuses to make a database where there is none.
 	Existing bool
 	// Inspect opens a register whose checkpoints do not fit the key, for fsck.

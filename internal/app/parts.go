@@ -15,10 +15,13 @@ import (
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/handover"
+	"assent/internal/jobs"
+	"assent/internal/mail"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 	"assent/internal/witness"
 )
 
@@ -37,6 +40,9 @@ type Parts struct {
 	Stats     *stats.Store
 	Witness   *witness.Store
 	Handovers *handover.Desk
+	Jobs      *jobs.Queue
+	Mail      *mail.Desk
+	Webhooks  *webhook.Store
 
 	publicURL atomic.Pointer[string]
 	// Said are sentences for who starts the server: what became of logs and tags when
@@ -109,7 +115,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Witness = witness.NewStore(p.DB, time.Now)
-	return nil
+	return p.openOutbox(ctx, c)
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

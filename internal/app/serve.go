@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"assent/internal/admin"
+	"assent/internal/api"
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/fault"
@@ -146,6 +147,8 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.work.Go(func() { a.recompile(background) })
 	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
 	a.work.Go(func() { a.retain(background) })
+	a.work.Go(func() { a.Jobs.Run(background) })
+	a.work.Go(func() { a.Webhooks.Run(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	if marks != nil {
 		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })
@@ -162,7 +165,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Webhooks: a.Webhooks, Preview: banner.Preview,
 		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
@@ -170,6 +173,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 			return network
 		},
 	}))
+	mux.Handle("/api/", api.New(api.Deps{Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, PublicURL: a.PublicURL}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	a.server = web.NewServer(mux)
 	go func() {

@@ -96,6 +96,7 @@ type Store struct {
 	compile   func(n *Notice, version string) (*Bundle, error)
 	createLog func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error
 	now       func() time.Time
+	published func(ctx context.Context, tx *sql.Tx, v *Version) error // see OnPublish; nil: nobody is told
 }
 
 // NewStore makes a store. compile turns a version into its script when it is
@@ -309,6 +310,9 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 				return err
 			}
 			err = insertVersion(ctx, tx, v, bundle)
+		}
+		if err == nil && s.published != nil {
+			err = s.published(ctx, tx, v)
 		}
 		if err != nil {
 			return err

@@ -1,9 +1,18 @@
 CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
+CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
+CREATE INDEX job_by_due ON public.job USING btree (due_at)
+CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
 CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
+CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
+CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
+CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
+CREATE UNIQUE INDEX api_answer_pkey ON public.api_answer USING btree (token_id, idempotency_key)
+CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
+CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
@@ -12,6 +21,7 @@ CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
+CREATE UNIQUE INDEX job_pkey ON public.job USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
@@ -36,6 +46,8 @@ CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
+CREATE UNIQUE INDEX webhook_delivery_pkey ON public.webhook_delivery USING btree (id)
+CREATE UNIQUE INDEX webhook_pkey ON public.webhook USING btree (id)
 CREATE UNIQUE INDEX witness_pkey ON public.witness USING btree (vkey)
 CREATE UNIQUE INDEX witnessed_pkey ON public.witnessed USING btree (origin)
 activity.action text not null
@@ -45,6 +57,24 @@ activity.member_id text not null
 activity.organisation_id text not null
 activity.site text not null
 activity.time bigint not null
+api_answer.body text not null
+api_answer.created_at bigint not null
+api_answer.idempotency_key text not null
+api_answer.request text not null
+api_answer.status bigint not null
+api_answer.token_id text not null
+api_token.created_at bigint not null
+api_token.created_by text not null
+api_token.expires_at bigint not null
+api_token.hint text not null
+api_token.id text not null
+api_token.name text not null
+api_token.organisation_id text not null
+api_token.revoked_at bigint not null
+api_token.scopes text not null
+api_token.site text not null
+api_token.token_hash text not null
+api_token.used_at bigint not null
 bundle.brotli bytea not null
 bundle.build text not null
 bundle.etag text not null
@@ -78,6 +108,16 @@ erasure.statement text not null
 erasure.time bigint not null
 handover_used.id text not null
 handover_used.until bigint not null
+job.attempts bigint not null
+job.created_at bigint not null
+job.dead_at bigint not null
+job.due_at bigint not null
+job.id text not null
+job.kind text not null
+job.lane text not null
+job.payload text not null
+job.problem text not null
+job.taken boolean not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null
@@ -172,6 +212,27 @@ tile.data bytea not null
 tile.level bigint not null
 tile.n bigint not null
 tile.site_id bigint not null
+webhook.created_at bigint not null
+webhook.disabled_at bigint not null
+webhook.events text not null
+webhook.id text not null
+webhook.next bigint not null
+webhook.problem text not null
+webhook.secrets text not null
+webhook.site_id bigint not null
+webhook.url text not null
+webhook_delivery.attempts bigint not null
+webhook_delivery.created_at bigint not null
+webhook_delivery.ended_at bigint not null
+webhook_delivery.event text not null
+webhook_delivery.id text not null
+webhook_delivery.idx bigint not null
+webhook_delivery.problem text not null
+webhook_delivery.state text not null
+webhook_delivery.status bigint not null
+webhook_delivery.took bigint not null
+webhook_delivery.version text not null
+webhook_delivery.webhook_id text not null
 witness.added_at bigint not null
 witness.url text not null
 witness.vkey text not null

@@ -7,6 +7,30 @@ CREATE TABLE activity (
   detail    text not null                   -- JSON
 , organisation_id text not null default 'first') without rowid
 CREATE INDEX activity_by_organisation on activity (organisation_id, id)
+CREATE TABLE api_answer (
+  token_id   text not null references api_token(id) on delete cascade,
+  idempotency_key text not null,
+  request    text not null,                 -- SHA-256 of the request, hex
+  status     bigint not null,               -- HTTP status; 0: it is being carried out
+  body       text not null,                 -- names nobody
+  created_at bigint not null,
+  primary key (token_id, idempotency_key)
+)
+CREATE INDEX api_answer_by_age on api_answer (created_at)
+CREATE TABLE api_token (
+  id         text not null primary key,     -- UUIDv7
+  token_hash text not null unique,          -- SHA-256 of the token, hex
+  hint       text not null,                 -- how it begins, to recognise it by
+  name       text not null,                 -- what it is for
+  organisation_id text not null,            -- whose sites it is for; empty: of every organisation
+  site       text not null,                 -- site key that it is for; empty: every site of the organisation
+  scopes     text not null,                 -- separated by spaces
+  created_by text not null,                 -- member; empty: command line
+  created_at bigint not null,
+  expires_at bigint not null,
+  used_at    bigint not null,               -- to the hour; 0: never
+  revoked_at bigint not null                -- 0: it was not
+)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
@@ -60,6 +84,20 @@ CREATE TABLE handover_used (
   until    bigint not null                  -- when it has been out of date for long
 )
 CREATE INDEX handover_used_by_age on handover_used (until)
+CREATE TABLE job (
+  id         text not null primary key,     -- UUIDv7
+  kind       text not null,                 -- who does it: mail or webhook
+  lane       text not null,                 -- jobs of one lane hold up each other only
+  payload    text not null,                 -- sealed where it holds personal data
+  due_at     bigint not null,               -- when it may be taken: of a taken one the end of its lease, of one given up never (2^63-1)
+  attempts   bigint not null,               -- how often it was taken
+  taken      boolean not null,              -- a process has it, or had it and died
+  created_at bigint not null,
+  dead_at    bigint not null,               -- when it was given up; 0: it was not
+  problem    text not null                  -- what went wrong last; names nobody
+)
+CREATE INDEX job_by_due on job (due_at)
+CREATE INDEX job_by_lane on job (lane, due_at)
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
@@ -195,6 +233,34 @@ CREATE TABLE tile (
   data    blob not null,                    -- the widest version so far
   primary key (site_id, level, n)
 ) without rowid
+CREATE TABLE webhook (
+  id          text not null primary key,    -- UUIDv7
+  site_id     bigint not null references site(id) on delete cascade,
+  url         text not null,
+  events      text not null,                -- those that it is told of, separated by spaces
+  secrets     text not null,                -- sealed JSON: the one in use, and the one before while receivers change
+  next        bigint not null,              -- index in the site's log from which on nothing was told yet
+  created_at  bigint not null,
+  disabled_at bigint not null,              -- 0: it is told
+  problem     text not null                 -- why it is not told
+)
+CREATE INDEX webhook_by_site on webhook (site_id)
+CREATE TABLE webhook_delivery (
+  id         text not null primary key,     -- webhook-id of the message, on each attempt the same
+  webhook_id text not null references webhook(id) on delete cascade,
+  event      text not null,
+  idx        bigint not null,               -- of the record or the erasure in the site's log; -1: of neither
+  version    text not null,                 -- of the notice; empty: of none
+  created_at bigint not null,               -- when it happened
+  state      text not null,                 -- waiting, delivered, failed, or dropped: there is nothing to tell any more
+  attempts   bigint not null,
+  status     bigint not null,               -- HTTP status of the last answer; 0: there was none
+  took       bigint not null,               -- of the last attempt, milliseconds
+  ended_at   bigint not null,               -- of the last attempt; 0: there was none
+  problem    text not null
+)
+CREATE INDEX webhook_delivery_by_age on webhook_delivery (created_at)
+CREATE INDEX webhook_delivery_by_webhook on webhook_delivery (webhook_id, created_at, id)
 CREATE TABLE witness (
   vkey     text not null primary key,     -- verifier key of the cosigner
   url      text not null,                 -- its submission prefix
