@@ -34,9 +34,9 @@ var activityWords = map[string]string{
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",
 	account.Restored:      "Restored a backup",
+	account.KeyRotated:    "Replaced the signing key",
 	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
-	account.KeyRotated:     "Replaced the signing key",
 	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
