@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) {
 //	get URL FILE           save what URL answers, whatever its status
 //	consent URL SITE.json NAME [action]   post a decision; $NAME is its record ID
 //	flip FILE OFFSET       change one byte of FILE; a negative offset counts from the end
+//	rezip FILE NAME TEXT   give one file of a ZIP archive another text
 //	field FILE NAME VAR    put a member of a JSON object into a variable
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -46,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"port": scriptPort, "await": scriptAwait, "waitfor": scriptWaitFor, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField, "lines": scriptLines, "policy": scriptPolicy,
+			"port": scriptPort, "await": scriptAwait, "waitfor": scriptWaitFor, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField, "lines": scriptLines, "policy": scriptPolicy, "rezip": scriptRezip,
 		},
 	})
 }
@@ -142,6 +144,26 @@ func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	data[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}
+
+func scriptRezip(ts *testscript.TestScript, _ bool, args []string) {
+	data := ts.ReadFile(args[0])
+	from, err := zip.NewReader(strings.NewReader(data), int64(len(data)))
+	ts.Check(err)
+	var out bytes.Buffer
+	to := zip.NewWriter(&out)
+	for _, f := range from.File {
+		if f.Name != args[1] {
+			ts.Check(to.Copy(f))
+			continue
+		}
+		w, err := to.Create(f.Name)
+		ts.Check(err)
+		_, err = io.WriteString(w, args[2])
+		ts.Check(err)
+	}
+	ts.Check(to.Close())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o600))
 }
 
 func scriptField(ts *testscript.TestScript, _ bool, args []string) {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,10 +32,12 @@ var activityWords = map[string]string{
 	account.DraftSaved: "Saved the draft", account.SeenIgnored: "Changed what is ignored", account.SeenCleared: "Started the list of what was seen anew",
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
-	account.RetentionRule:  "Changed how long records are kept",
-	account.Restored:       "Restored a backup",
-	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
+	account.RetentionRule: "Changed how long records are kept",
+	account.Restored:      "Restored a backup",
+	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
+	account.KeyRotated:        "Replaced the signing key",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 
@@ -76,13 +79,16 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 	case a.Detail["number"] != "":
 		line.Detail = "number " + a.Detail["number"]
 	case a.Detail["records"] != "":
-		line.Detail = a.Detail["records"] + " records, " + a.Detail["why"]
+		n, _ := strconv.Atoi(a.Detail["records"])
+		line.Detail = count(n, "record", "records") + ", " + a.Detail["why"]
 	case a.Detail["page"] != "":
 		line.Detail = a.Detail["page"]
 	case a.Detail["role"] != "":
 		line.Detail = strings.ToLower(account.Role(a.Detail["role"]).Words())
 	case a.Detail["rule"] != "":
 		line.Detail = a.Detail["rule"]
+	case a.Detail["what"] != "":
+		line.Detail = a.Detail["what"]
 	case a.Detail["format"] != "":
 		line.Detail = a.Detail["format"]
 		if words := spanWords(a.Detail["from"], a.Detail["to"]); words != "" {

@@ -138,7 +138,7 @@ type errorPage struct {
 }
 
 func (c *console) missing(w http.ResponseWriter, r *request) error {
-	return fault.New(fault.NotFound, "There is no such page in the console. Start again from the list of sites.")
+	return fault.New(fault.NotFound, "There is no page at this address of the console. Check its spelling.")
 }
 
 // networkOf masks the connection's address.

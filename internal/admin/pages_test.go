@@ -441,7 +441,7 @@ func TestPublishAndHistory(t *testing.T) {
 	form.Set("texts.en.title", "A new heading")
 	k.post(base+"/banner", form).want(http.StatusSeeOther)
 	k.get(base).has(".note", "1 change that visitors do not see yet")
-	review := k.get(base+"/publish").want(http.StatusOK).has("del", "Your choice about cookies").has("ins", "A new heading").has("td", "Texts English title")
+	review := k.get(base+"/publish").want(http.StatusOK).has(".note", "no service is in: functional, analytics, advertising").has("del", "Your choice about cookies").has("ins", "A new heading").has("td", "Texts English title")
 	confirm := review.form("main form")
 	k.post(base+"/publish", url.Values{"draft": {"stale"}}).want(http.StatusConflict).has("[role=alert]", "has changed since")
 	k.post(base+"/publish", confirm).want(http.StatusSeeOther)

@@ -73,7 +73,7 @@ type registerPage struct {
 	Count    int
 	Older    string // address of the next page; "" at the end
 	Newest   bool   // the first page is shown
-	Size     int64
+	Size     int64  // decisions in the register
 	Errors   problems
 }
 
@@ -114,11 +114,11 @@ func (c *console) listRecords(w http.ResponseWriter, r *request) error {
 		}
 		p.Errors = problems{"q": sentence}
 	}
-	state, err := c.Register.State(r.Context(), p.Site.ID)
+	counts, err := c.Register.Counts(r.Context(), p.Site.ID)
 	if err != nil {
 		return err
 	}
-	p.Size = state.Size
+	p.Size = counts.Decisions
 	status := http.StatusOK
 	first, after, wrong := span(p.From, p.To)
 	if wrong != nil {

@@ -6,6 +6,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/fault"
+	"assent/internal/register"
 	"assent/internal/site"
 )
 
@@ -122,7 +123,7 @@ type sitePage struct {
 	Tag, Boot     string // two forms of the same; the boot may be ""
 	Current       *site.Version
 	DraftChanges  int
-	Records       int64  // in the register
+	Register      register.Counts
 	Log           string // its origin
 	Name, Domains string
 	Errors        problems
@@ -143,7 +144,10 @@ func (c *console) overview(r *request) (sitePage, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Records, p.Log = state.Size, state.Origin
+	if p.Register, err = c.Register.Counts(r.Context(), p.Site.ID); err != nil {
+		return p, err
+	}
+	p.Log = state.Origin
 	p.Tag = c.tag(p.Site.Key)
 	p.Name, p.Domains = p.Site.Name, strings.Join(p.Site.Domains, "\n")
 	if p.Boot, err = c.Sites.BootElement(r.Context(), p.Site.Version, c.PublicURL()); err != nil {

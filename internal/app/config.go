@@ -35,6 +35,8 @@ type Config struct {
 
 	SiteRatePerMinute int // consents a minute for one site; 0 for no limit
 
+	Connections int // open at a time; 0 for web.MaxConns, and never more than the system lets this process open
+
 	// Drain is how long /readyz says no before the server stops to listen, so that a
 	// load balancer sends nothing more.
 	Drain time.Duration

@@ -67,6 +67,9 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if c.SiteRatePerMinute < 0 {
 		return nil, fault.New(fault.Invalid, "--site-rate is a number of consents a minute, or 0 for no limit, not %d.", c.SiteRatePerMinute)
 	}
+	if c.Connections < 0 {
+		return nil, fault.New(fault.Invalid, "--connections is a number of open connections, or 0 for %d, not %d.", web.MaxConns, c.Connections)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, listenFault(c.Listen, err)
@@ -78,6 +81,29 @@ func Start(ctx context.Context, c Config) (*App, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// DefaultConnections is how many connections are open at a time when nothing is said.
+const DefaultConnections = web.MaxConns
+
+// filesKept are the files that the process needs besides connections of clients:
+// the database's, the witnesses', the log's.
+const filesKept = 200
+
+// connections is how many may be open at a time: what was asked for, and no more
+// than leaves the process files for its database. Without that a flood of
+// connections would end in a server that cannot record.
+func connections(wanted int) int {
+	if wanted == 0 {
+		wanted = web.MaxConns
+	}
+	most := maxFiles() - filesKept
+	if most >= wanted {
+		return wanted
+	}
+	most = max(most, 10)
+	slog.Warn("fewer connections can be open than was asked for, because the system limits this process's files (ulimit -n, LimitNOFILE=)", "connections", most, "wanted", wanted)
+	return most
 }
 
 func listenFault(listen string, err error) error {
@@ -151,7 +177,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	a.server = web.NewServer(mux)
 	go func() {
-		if err := a.server.Serve(web.Limit(listener)); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(web.LimitTo(listener, connections(c.Connections))); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- err
 		}
 	}()

@@ -145,12 +145,15 @@ organisation.created_at bigint not null
 organisation.id text not null
 organisation.name text not null
 predecessor.checkpoint bytea not null
+predecessor.cosigned text not null
 predecessor.last_checkpoint bytea
 predecessor.number bigint not null
 predecessor.origin text not null
 predecessor.restored_at bigint not null
+predecessor.rotation text not null
 predecessor.site_id bigint not null
 predecessor.size bigint not null
+predecessor.witnesses text not null
 record.consent_id bytea not null
 record.payload text not null
 record.place bigint not null

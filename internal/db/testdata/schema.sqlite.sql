@@ -143,7 +143,7 @@ CREATE TABLE predecessor (
   size            bigint not null,          -- leaves that the new name took over
   checkpoint      blob not null,            -- of that size, signed under the old name
   last_checkpoint blob,                     -- the newest one known of the old name; null: none is known
-  restored_at     bigint not null,
+  restored_at     bigint not null, rotation text not null default '', cosigned text not null default '', witnesses text not null default '',
   primary key (site_id, number)
 ) without rowid
 CREATE TABLE "record" (
