@@ -31,7 +31,7 @@ bench: deps ## every figure beside its limit, written to docs/benchmarks.md
 	$(GO) run ./internal/bench --write docs/benchmarks.md
 
 golden: ## rewrite golden files after reading the difference
-	$(GO) test ./internal/db ./cmd/assent -update
+	$(GO) test ./internal/db ./internal/catalogue ./cmd/assent -update
 
 fuzz: ## every fuzz target for 20 seconds
 	./scripts/fuzz.sh 20s

@@ -31,6 +31,9 @@ func (r *Record) AppendCanonical(dst []byte) []byte {
 	dst = appendMember(dst, `,"network":`, r.Network)
 	dst = appendMember(dst, `,"page":`, r.Page)
 	dst = appendMember(dst, `,"record_id":`, r.RecordID)
+	if r.Type != RecordTypeV1 {
+		dst = appendMember(dst, `,"regime":`, r.Regime)
+	}
 	dst = appendChoices(append(dst, `,"services":`...), r.Services)
 	dst = appendMember(dst, `,"site":`, r.Site)
 	dst = appendMember(dst, `,"source":`, r.Source)

@@ -13,7 +13,7 @@ func sampleRecord() *Record {
 	return &Record{
 		Action: "save", Browser: "firefox", ConsentID: "5f0c7d3e-6f2b-4f0e-9a55-3f7f5f0a2d11", Country: "DE", Device: "mobile",
 		Categories: map[string]bool{"functional": true, "analytics": false, "advertising": false},
-		Language:   "de", Network: "203.0.113.0/24", Page: "shop.example/grüße", RecordID: "0196b1f2-7c1e-7d6a-8a53-0c7f5d2b9e10",
+		Language:   "de", Network: "203.0.113.0/24", Page: "shop.example/grüße", RecordID: "0196b1f2-7c1e-7d6a-8a53-0c7f5d2b9e10", Regime: "opt-in",
 		Services: map[string]bool{"example-video": true, "example-analytics": false},
 		Site:     "k7m2p9", Source: "banner", Status: "accepted_partially", Time: "2026-11-21T20:11:33.042Z",
 		Type: RecordType, Version: strings.Repeat("ab", 32),
@@ -77,6 +77,25 @@ func TestCanonicalIsRFC8785(t *testing.T) {
 	}
 }
 
+// Records of the former format stay what they are.
+func TestFormerRecords(t *testing.T) {
+	r := sampleRecord()
+	r.Type, r.Regime = RecordTypeV1, ""
+	former := r.Canonical()
+	if strings.Contains(string(former), "regime") {
+		t.Errorf("a record of the former format has a regime: %s", former)
+	}
+	// A record that is used again forgets the regime of the one before.
+	back := sampleRecord()
+	if err := back.Parse(former); err != nil || back.Regime != "" || !bytes.Equal(back.Canonical(), former) {
+		t.Errorf("%v, written again:\n%s, want\n%s", err, back.Canonical(), former)
+	}
+	with := strings.Replace(string(former), `,"services":`, `,"regime":"opt-in","services":`, 1)
+	if _, err := ParseRecord([]byte(with)); err == nil {
+		t.Errorf("accepted %s", with)
+	}
+}
+
 func controls() string {
 	var b []byte
 	for c := range byte(0x20) {
@@ -113,7 +132,9 @@ func TestParseRecordRefuses(t *testing.T) {
 		"no UTF-8 beside an escape":  {`"DE"`, "\"\\n\xff\""},
 		"a number instead of a flag": {`"gpc":false`, `"gpc":0`},
 		"null instead of a map":      {`"services":{"example-analytics":false,"example-video":true}`, `"services":null`},
-		"another type":               {RecordType, "assent/record/v2"},
+		"another type":               {RecordType, "assent/record/v3"},
+		"the former type":            {RecordType, RecordTypeV1},
+		"no regime":                  {`"regime":"opt-in",`, ``},
 		"a cut end":                  {`"}`, ``},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,6 +168,9 @@ func FuzzCanonical(f *testing.F) {
 
 func FuzzParseRecord(f *testing.F) {
 	f.Add(sampleRecord().Canonical())
+	former := sampleRecord()
+	former.Type = RecordTypeV1
+	f.Add(former.Canonical())
 	f.Add([]byte(`{"action":"\u0000\b","browser":""`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		r, err := ParseRecord(data)

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-var errForm = errors.New("the record is not canonical JSON (RFC 8785) with exactly the members of " + RecordType)
+var errForm = errors.New("the record is not canonical JSON (RFC 8785) with exactly the members of " + RecordType + " or " + RecordTypeV1)
 
 // ParseRecord reads a record in canonical form and nothing else: exactly the
 // bytes that Canonical writes. Members that are missing, unknown, repeated, in
@@ -28,7 +28,7 @@ func (r *Record) Parse(data []byte) error { return r.ParseString(string(data)) }
 func (r *Record) ParseString(text string) error {
 	s := scanner{text: text}
 	s.record(r)
-	if s.failed || s.at != len(s.text) || r.Type != RecordType {
+	if s.failed || s.at != len(s.text) {
 		return errForm
 	}
 	return nil
@@ -55,6 +55,10 @@ func (s *scanner) record(r *Record) {
 	r.Network = s.member(`,"network":`)
 	r.Page = s.member(`,"page":`)
 	r.RecordID = s.member(`,"record_id":`)
+	format := RecordTypeV1
+	if r.Regime = ""; s.accept(`,"regime":`) {
+		r.Regime, format = s.string(), RecordType
+	}
 	r.Services = s.choices(`,"services":`, r.Services)
 	r.Site = s.member(`,"site":`)
 	r.Source = s.member(`,"source":`)
@@ -64,6 +68,7 @@ func (s *scanner) record(r *Record) {
 	r.Type = s.member(`,"type":`)
 	r.Version = s.member(`,"version":`)
 	s.expect("}")
+	s.failed = s.failed || r.Type != format
 }
 
 func (s *scanner) expect(literal string) {

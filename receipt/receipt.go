@@ -317,7 +317,7 @@ func parse(data []byte) (*parsed, error) {
 		s.failed = true
 	}
 	s.expect("}")
-	if s.failed || s.at != len(data) || p.record.Type != RecordType {
+	if s.failed || s.at != len(data) {
 		return nil, errForm
 	}
 	var err error

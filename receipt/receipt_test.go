@@ -95,6 +95,18 @@ func golden(t *testing.T, name string, got []byte) (want []byte) {
 	return want
 }
 
+// A receipt that an earlier release made, whose record has no regime.
+func TestFormerReceiptIsValid(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join("testdata", "former.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Verify(data, "")
+	if err != nil || !r.Valid || r.Record.Type != RecordTypeV1 || r.Record.Regime != "" || !bytes.Equal(r.Record.Canonical(), r.RecordJSON) {
+		t.Errorf("Verify = %+v, %v", r, err)
+	}
+}
+
 func TestVerifyAccepts(t *testing.T) {
 	for _, c := range []struct{ index, size int64 }{{0, 1}, {0, 2}, {1, 2}, {5, 11}, {255, 256}, {256, 257}, {300, 700}} {
 		t.Run(fmt.Sprintf("record %d of %d", c.index, c.size), func(t *testing.T) {

@@ -18,15 +18,29 @@ type Record struct {
 	Network    string          `json:"network"`    // masked IP network, /24 or /48; "" when unknown
 	Page       string          `json:"page"`       // host and path, no query
 	RecordID   string          `json:"record_id"`  // UUID, one per decision
-	Services   map[string]bool `json:"services"`   // every service of the version outside necessary
-	Site       string          `json:"site"`       // site key
-	Source     string          `json:"source"`     // banner, preferences, signal or api
-	Status     string          `json:"status"`     // accepted_all, accepted_partially or accepted_necessary
-	TC         string          `json:"tc"`         // IAB TCF string, "" when unused
-	Time       string          `json:"time"`       // RFC 3339, UTC, milliseconds; the server's clock
-	Type       string          `json:"type"`       // RecordType
-	Version    string          `json:"version"`    // notice version that was shown, SHA-256 hex
+	// Regime is the rule by which the visitor was asked: opt-in, opt-out or notice-only, and
+	// behind a slash the notice's variant for some places, as in opt-out/us-ca; alone it is
+	// the strictest variant, or the only one. " by page" at the end means that the page said so
+	// and the server's own look-up of the place came to another. "" in records of RecordTypeV1.
+	Regime   string          `json:"regime,omitempty"`
+	Services map[string]bool `json:"services"` // every service of the version outside necessary
+	Site     string          `json:"site"`     // site key
+	Source   string          `json:"source"`   // banner, preferences, signal or api
+	Status   string          `json:"status"`   // accepted_all, accepted_partially or accepted_necessary
+	TC       string          `json:"tc"`       // IAB TCF string, "" when unused
+	Time     string          `json:"time"`     // RFC 3339, UTC, milliseconds; the server's clock
+	Type     string          `json:"type"`     // RecordType
+	Version  string          `json:"version"`  // notice version that was shown, SHA-256 hex
 }
 
 // RecordType names the format of Record.
-const RecordType = "assent/record/v1"
+const RecordType = "assent/record/v2"
+
+// ByPage ends Record.Regime where the page named another variant than the one of the visitor's
+// place: a page that was kept while the visitor travelled, a network that two tables have in two
+// countries, or a page that does not tell the truth.
+const ByPage = " by page"
+
+// RecordTypeV1 names the format of records before December 2026, which have no member
+// regime. They are read, verified and written again as they are.
+const RecordTypeV1 = "assent/record/v1"

@@ -134,9 +134,10 @@ export class App implements Desk {
     // The page follows the choice whether or not it can be sent.
     const sent = safely(() => this._queue.$add(choice.recordId, this._body(choice, source)));
     const taken = await this._adopt(choice);
-    if (taken) await this._drop();
+    const dropped = taken && this._drop();
     if (taken || reload) {
-      await Promise.race([sent, pause(PATIENCE)]);
+      await Promise.race([Promise.all([sent, dropped]), pause(PATIENCE)]);
+      b.$leaving = true;
       // Browsers keep the place over a reload, unless the page told them not to.
       quietly(() => (history.scrollRestoration = "auto"));
       // Without a line the browser would show its error page instead of this one.
@@ -161,6 +162,7 @@ export class App implements Desk {
         source,
         page: location.origin + location.pathname.slice(0, 1000),
         gpc: b.$gpc,
+        regime: b.i.slice(73), // what stands behind the "~"
       });
     const whole = body(everyService(config, choice));
     // The register completes what is not named by its category.

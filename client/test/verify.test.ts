@@ -6,7 +6,7 @@ import { verify } from "../verify/verify";
 
 const read = (name: string) => readFileSync(new URL("../../receipt/testdata/" + name, import.meta.url), "utf8");
 
-for (const name of ["receipt.json", "cosigned.json"]) {
+for (const name of ["receipt.json", "cosigned.json", "former.json"]) {
   test("verify " + name, async () => {
     const good = read(name);
     const r = await verify(good);

@@ -154,7 +154,11 @@ async function rootFrom(leaf: Bytes, index: number, size: number, proof: Bytes[]
   return sn === 0n ? hash : null;
 }
 
-const members = "action browser categories consent_id country device gpc gpp language network page record_id services site source status tc time type version";
+/** The members of a record by its type; the first one before there was a regime. */
+const members: Record<string, string> = {
+  "assent/record/v1": "action browser categories consent_id country device gpc gpp language network page record_id services site source status tc time type version",
+  "assent/record/v2": "action browser categories consent_id country device gpc gpp language network page record_id regime services site source status tc time type version",
+};
 
 /** Checks a receipt, strictly: a receipt of which any byte was changed is not valid. */
 export async function verify(text: string): Promise<Result> {
@@ -214,7 +218,7 @@ function parse(text: string): Record<string, unknown> {
   check(Object.keys(o).sort().join(" ") === "key proof record salt type" + (cosigned ? " witnesses" : ""), "the receipt has members that it should not have, or lacks some");
   check(["key", "proof", "salt"].every((k) => typeof o[k] === "string") && record !== null && typeof record === "object", "a member of the receipt has another type");
   check(!cosigned || (Array.isArray(witnesses) && witnesses.length > 0 && witnesses.every((w) => typeof w === "string")), "the witnesses are not named");
-  check(Object.keys(record).sort().join(" ") === members && record["type"] === "assent/record/v1", "the record has members that it should not have, or lacks some");
+  check(Object.keys(record).sort().join(" ") === members[String(record["type"])], "the record has members that it should not have, or lacks some");
   for (const [k, v] of Object.entries(record)) {
     const map = k === "categories" || k === "services";
     check(map ? v !== null && typeof v === "object" && !Array.isArray(v) && Object.values(v).every((c) => typeof c === "boolean") : typeof v === (k === "gpc" ? "boolean" : "string"), "a member of the record has another type");

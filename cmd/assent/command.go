@@ -49,6 +49,7 @@ func commands() []command {
 		{"demo", "", "sample shop, third-party trackers and console on loopback, data in a temporary folder", runDemo},
 		{"serve", "", "the server: visitors, console, register", runServe},
 		{"site", siteUsage, "sites, their domains and notice versions", runSite},
+		{"catalogue", "search TEXT | show KEY", "well-known services: who provides them, what they store, which hosts they use", runCatalogue},
 		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
 		{"verify", "RECEIPT", "check a receipt, a deletion certificate or an evidence pack offline; - reads standard input", runVerify},
 		{"witness", "[key | add VKEY | remove ORIGIN | ask URL VKEY | drop VKEY | list]", "cosign the registers of others; ask: have yours cosigned", runWitness},

@@ -36,8 +36,8 @@ var activityWords = map[string]string{
 	account.Restored:      "Restored a backup",
 	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
 	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.KeyRotated:     "Replaced the signing key",
 	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
-	account.KeyRotated:        "Replaced the signing key",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 

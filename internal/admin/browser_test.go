@@ -91,7 +91,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
-		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
+		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,

@@ -42,6 +42,8 @@ var done = map[string]string{
 	"saved":     "Saved.",
 	"draft":     "The draft is saved. Visitors see it after you publish.",
 	"declared":  "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
+	"catalogue": "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
+	"completed": "What the catalogue knew more is in the draft. Review and publish when you are ready.",
 	"ignored":   "Ignored. It is not listed any more.",
 	"unignored": "It is listed again.",
 	"cleared":   "The list is empty. What your pages still use comes back.",

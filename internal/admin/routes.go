@@ -56,7 +56,7 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
 		{"GET /console/activity", account.ViewActivity, c.listActivity},
 		{"/console/", account.AnyMember, c.missing},
-	}, c.webhookRoutes()...)
+	}, append(c.webhookRoutes(), c.catalogueRoutes()...)...)
 }
 
 func (c *console) mux() *http.ServeMux {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/catalogue"
 	"assent/internal/fault"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -44,6 +45,7 @@ type seenName struct {
 	First, Last      time.Time
 	InForce, InDraft *site.Service // that declare it
 	Choices          []option      // where it can be declared; none: it names nothing
+	Known            string        // what it is most likely of, by the catalogue
 }
 
 // What says what kind of thing it is.
@@ -106,8 +108,10 @@ func (c *console) seenPage(r *request) (seenPage, error) {
 	}
 	p.More = max(0, len(p.Open)-maxSeen)
 	p.Open, p.Declared, p.Ignored = first(p.Open), first(p.Declared), first(p.Ignored)
+	all := guesses(append(slices.Clone(p.Open), p.Declared...))
 	for i := range p.Open {
-		p.Open[i].Choices = choices(draft, p.Open[i].Name)
+		n := &p.Open[i]
+		n.Choices, n.Known = choices(draft, n.Name, all[n.Name]), all[n.Name].Words()
 	}
 	return p, nil
 }
@@ -165,14 +169,28 @@ var useWords = map[string]string{
 	"prefetch-src": "prefetch", "form-action": "form",
 }
 
-// choices are where a name can be declared: the draft's services, that of the
-// same domain chosen, or a new one. What stands for anything cannot be declared.
-func choices(draft *site.Notice, name stats.Name) []option {
+// choices are where a name can be declared: the catalogue's services that it is of,
+// the draft's services, or a new one. Chosen is the catalogue's where the guess is sure, unless
+// the draft has it already or has one of the same domain. What stands for anything cannot be declared.
+func choices(draft *site.Notice, name stats.Name, g guess) []option {
 	if name.Name == "*" {
 		return nil
 	}
 	kin := relative(draft, name)
 	var list []option
+	for at, e := range g.entries {
+		if i := slices.IndexFunc(draft.Services, func(s site.Service) bool { return s.Key == e.Key }); i >= 0 {
+			if kin == nil && at == 0 && g.sure {
+				kin = &draft.Services[i]
+			}
+		} else if draft.HasCategory(e.Category) {
+			list = append(list, option{"catalogue:" + e.Key, "as " + e.Name + ", from the catalogue", at == 0 && g.sure})
+		}
+	}
+	if kin != nil && len(list) > 0 {
+		list[0].Chosen = false
+	}
+	taken := kin != nil || len(list) > 0 && list[0].Chosen
 	for i := range draft.Services {
 		if s := &draft.Services[i]; s == kin || len(list) < maxChoices {
 			list = append(list, option{"service:" + s.Key, "to " + s.Name, s == kin})
@@ -181,7 +199,7 @@ func choices(draft *site.Notice, name stats.Name) []option {
 	editor := bannerPage{Notice: draft}
 	for i, o := range editor.CategoriesFor("") {
 		// Whoever only clicks puts it where a wrong guess lets the least through.
-		list = append(list, option{"new:" + o.Value, "as a new service: " + o.Label, kin == nil && i == len(draft.Categories)-1})
+		list = append(list, option{"new:" + o.Value, "as a new service: " + o.Label, !taken && i == len(draft.Categories)-1})
 	}
 	return list
 }
@@ -227,7 +245,8 @@ func (c *console) editSeen(w http.ResponseWriter, r *request) error {
 	next := "/seen?done="
 	switch do := r.PostForm.Get("do"); do {
 	case "declare":
-		service, err := c.declare(r, p, name, r.PostForm.Get("to"))
+		to := r.PostForm.Get("to")
+		service, err := c.declare(r, p, name, to)
 		if fault.KindOf(err) == fault.Unprocessed {
 			p.Problem = "Not declared. " + fault.Message(err)
 			return c.render(w, http.StatusUnprocessableEntity, "seen", p)
@@ -236,6 +255,9 @@ func (c *console) editSeen(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		next = "/banner?done=declared&service=" + service + "#services"
+		if strings.HasPrefix(to, "catalogue:") {
+			next = "/banner?done=catalogue&service=" + service + "#services"
+		}
 	case "ignore", "unignore":
 		if err := c.Stats.Ignore(r.Context(), p.Site.ID, name, do == "ignore"); err != nil {
 			return err
@@ -276,6 +298,11 @@ func (c *console) declare(r *request, p seenPage, name stats.Name, to string) (s
 	at := slices.IndexFunc(draft.Services, func(s site.Service) bool { return how == "service" && s.Key == what })
 	switch {
 	case at >= 0:
+	case how == "catalogue" && slices.ContainsFunc(suggest(name), func(e *catalogue.Entry) bool { return e.Key == what }):
+		if _, _, err := catalogue.Add(draft, what); err != nil {
+			return "", err
+		}
+		at = slices.IndexFunc(draft.Services, func(s site.Service) bool { return s.Key == what })
 	case how == "new" && slices.ContainsFunc(draft.Categories, func(c site.Category) bool { return c.Key == what }):
 		f := &form{notice: draft}
 		label := []rune(name.Name)
@@ -286,9 +313,11 @@ func (c *console) declare(r *request, p seenPage, name stats.Name, to string) (s
 		return "", fault.New(fault.Unprocessed, "Choose one of the draft's services, or a category for a new one. The draft may have changed meanwhile.")
 	}
 	s := &draft.Services[at]
-	if name.Kind == "request" {
+	switch {
+	case stats.DeclaredBy(draft, name) != nil: // the catalogue knew it
+	case name.Kind == "request":
 		s.Hosts = append(s.Hosts, name.Name)
-	} else {
+	default:
 		s.Trackers = append(s.Trackers, site.Tracker{Kind: name.Kind, Name: name.Name})
 	}
 	if err := c.Sites.SaveDraft(r.Context(), p.Site.Key, draft); err != nil {

@@ -81,6 +81,14 @@ type publishPage struct {
 	Draft   string // fingerprint of what is shown; publishing anything else is refused
 	Idle    string // categories without a service, in words; "" for none
 	Nobody  bool   // the text names a number of companies, which is 0
+	// Concerns are dark patterns and gaps of the draft; they keep nothing from being published.
+	Concerns []site.Concern
+}
+
+// ConcernWords name a kind of concern.
+func (p publishPage) ConcernWords(kind string) string {
+	return map[string]string{"missing_refusal": "Missing refusal", "unequal_buttons": "Unequal buttons", "pre_ticked": "Runs before a yes", "hidden_withdrawal": "Hidden withdrawal",
+		"contrast": "Weak contrast", "wordy": "Wordy", "uninformed": "Not told", "nagging": "Asked too often"}[kind]
 }
 
 func (c *console) publishPage(r *request) (publishPage, error) {
@@ -107,6 +115,7 @@ func (c *console) publishPage(r *request) (publishPage, error) {
 		p.Nobody = p.Nobody || draft.Partners() == 0 && strings.Contains(texts.Body, "{partners}")
 	}
 	p.Changes = inWords(site.Diff(p.Current.Notice, draft))
+	p.Concerns = draft.Concerns(usualCategory)
 	return p, nil
 }
 

@@ -120,7 +120,7 @@ func TestPartsThatASiteDoesNotUseAreNotInItsScript(t *testing.T) {
 		change func(*site.Notice)
 	}{
 		"policy":          {"Content-Security-Policy", func(n *site.Notice) { n.Enforcement.Policy = false }},
-		"storage hooks":   {"assent_refused", func(n *site.Notice) { n.Enforcement.Policy = false }},
+		"storage hooks":   {"IDBOpenDBRequest", func(n *site.Notice) { n.Enforcement.Policy = false }},
 		"GPC":             {"globalPrivacyControl", func(n *site.Notice) { n.HonourGPC = false }},
 		"sweep":           {"Partitioned", func(n *site.Notice) { n.Services[1].Trackers, n.Services[2].Trackers = nil, nil }},
 		"databases":       {"deleteDatabase", func(n *site.Notice) { n.Services[1].Trackers = nil }},

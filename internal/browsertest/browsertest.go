@@ -23,7 +23,7 @@ import (
 
 // Patience is how long a condition may take before the test fails. A machine
 // that runs several suites at once is slow, and a passing test never waits it out.
-const Patience = 60 * time.Second
+const Patience = 3 * time.Minute
 
 // Options are the circumstances of a visitor. The zero value is a desktop of
 // 1280x800 in light mode.
@@ -165,12 +165,20 @@ func Wait(t testing.TB, ctx context.Context, expression string) {
 	t.Helper()
 	var last error
 	Until(t, expression, func() bool {
-		limited, cancel := context.WithTimeout(ctx, 5*time.Second)
+		limited, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
 		v, err := chromedp.Run(limited, chromedp.Evaluate[bool]("Boolean("+expression+")", await))
 		last = err
 		return err == nil && v
 	}, func() string { return fmt.Sprint("last error: ", last) })
+}
+
+// Peek evaluates an expression once; the zero value while the page is on its way or busy.
+func Peek[T any](ctx context.Context, expression string) T {
+	limited, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	v, _ := chromedp.Run(limited, chromedp.Evaluate[T](expression, await))
+	return v
 }
 
 // Until polls until the condition holds; what names it in the failure.

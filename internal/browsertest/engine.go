@@ -14,7 +14,7 @@ import (
 
 // slow is how long one command to a browser may take, its start included. Only a
 // browser that hangs waits it out.
-const slow = 90 * time.Second
+const slow = 3 * time.Minute
 
 // Engines are the browser engines that Launch knows.
 var Engines = []string{"chromium", "firefox", "webkit"}
@@ -184,7 +184,7 @@ func (v *Visitor) Wait(t testing.TB, expression string) {
 	t.Helper()
 	var last error
 	Until(t, expression, func() bool {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		holds, err := ask[bool](ctx, v.tab, "Boolean("+expression+")")
 		last = err

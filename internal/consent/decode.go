@@ -47,6 +47,7 @@ type Decision struct {
 	Page       string   // host and path, at most 1,024 bytes; "" without a page
 	GPC        bool
 	TC, GPP    string
+	Regime     *string // name of the notice's variant that the page says it applied, "" for the strictest; nil when absent
 }
 
 // Actions that a body may name.
@@ -73,12 +74,13 @@ const (
 	hasGPC
 	hasTC
 	hasGPP
+	hasRegime
 )
 
 var memberBit = map[string]int{
 	"site": hasSite, "record_id": hasRecordID, "consent_id": hasConsentID, "version": hasVersion,
 	"action": hasAction, "categories": hasCategories, "services": hasServices, "language": hasLanguage,
-	"source": hasSource, "page": hasPage, "gpc": hasGPC, "tc": hasTC, "gpp": hasGPP,
+	"source": hasSource, "page": hasPage, "gpc": hasGPC, "tc": hasTC, "gpp": hasGPP, "regime": hasRegime,
 }
 
 var required = []string{"site", "record_id", "consent_id", "version", "action"}
@@ -160,6 +162,10 @@ func (d *Decision) member(in *reader, bit int, key string) (err error) {
 		d.TC, err = in.signal(key)
 	case hasGPP:
 		d.GPP, err = in.signal(key)
+	case hasRegime:
+		var name string
+		name, err = in.limited(key, maxKey)
+		d.Regime = &name
 	}
 	return err
 }

@@ -26,6 +26,7 @@ type Circumstances struct {
 	Time    time.Time // the server's clock
 	Network string    // masked, see MaskIP; "" when unknown
 	Country string    // ISO 3166-1 alpha-2; "" when unknown
+	Part    string    // ISO 3166-2 of the subdivision, which is not recorded; "" when unknown
 	Device  string    // see ParseAgent
 	Browser string    // see ParseAgent
 }
@@ -58,13 +59,37 @@ func (d *Decision) Record(v *site.Version, c Circumstances) (*receipt.Record, er
 	}
 	return &receipt.Record{
 		Type: receipt.RecordType, Time: c.Time.UTC().Format(receipt.TimeLayout),
-		RecordID: d.RecordID.String(), ConsentID: d.ConsentID.String(),
+		RecordID: d.RecordID.String(), ConsentID: d.ConsentID.String(), Regime: d.regime(v, c),
 		Site: d.Site, Version: d.Version, Action: d.Action, Source: d.Source,
 		Status: status(categories, services), Categories: categories, Services: services,
 		Language: shownLanguage(d.Language, v.Notice.Languages), Page: d.Page,
 		GPC: d.GPC, TC: d.TC, GPP: d.GPP,
 		Network: c.Network, Country: c.Country, Device: c.Device, Browser: c.Browser,
 	}, nil
+}
+
+// regime is by which rule the visitor was asked. A notice with one rule leaves no doubt. Of
+// several, the page says which one its script was compiled for, and is believed where that is the
+// strictest, which may govern anywhere, or the one of the visitor's place; else the record says that
+// it is the page's word. A name that the version does not have says nothing (another
+// release may have had it), and the place decides, as it does for a body without one.
+func (d *Decision) regime(v *site.Version, c Circumstances) string {
+	if len(v.Notice.Regimes) == 0 {
+		return v.Notice.Regime
+	}
+	variants := v.Variants()
+	place := variants.Named(variants.For(c.Country, c.Part))
+	if d.Regime == nil {
+		return place.String()
+	}
+	switch applied := variants.Named(*d.Regime); {
+	case applied == nil:
+		return place.String()
+	case applied == place || applied.Name == "":
+		return applied.String()
+	default:
+		return applied.String() + receipt.ByPage
+	}
 }
 
 func (d *Decision) categories(n *site.Notice) (map[string]bool, error) {

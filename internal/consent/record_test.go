@@ -101,6 +101,7 @@ func TestRecordIsWhole(t *testing.T) {
  "network": "203.0.113.0/24",
  "page": "shop.example/a/b",
  "record_id": "0190f5fe-7c00-7a00-8000-0123456789ab",
+ "regime": "opt-in",
  "services": {
   "ads": false,
   "example-analytics": true,
@@ -111,11 +112,49 @@ func TestRecordIsWhole(t *testing.T) {
  "status": "accepted_partially",
  "tc": "CPX",
  "time": "2026-03-01T12:00:00.005Z",
- "type": "assent/record/v1",
+ "type": "assent/record/v2",
  "version": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }`
 	if string(text) != want {
 		t.Errorf("record:\n%s\nwant:\n%s", text, want)
+	}
+}
+
+// The record names the rule by which the visitor was asked; the page's word alone is marked as such.
+func TestRegime(t *testing.T) {
+	one, several := version(), version()
+	one.Notice.Regime = "opt-out"
+	several.Notice.Regimes, several.Notice.RestOfWorld = []string{"eu", "us-ca", "us-other"}, "world-notice"
+	for _, c := range []struct {
+		name          string
+		version       *site.Version
+		country, part string
+		says, want    string
+	}{
+		{"one rule", one, "DE", "", "", "opt-out"},
+		{"one rule, whatever the page says", one, "DE", "", "us-ca", "opt-out"},
+		{"the strictest where it governs", several, "", "", "-", "opt-in"},
+		{"nothing said: by the place", several, "US", "US-CA", "", "opt-out/us-ca"},
+		{"the rule of the place", several, "US", "US-CA", "us-ca", "opt-out/us-ca"},
+		{"the strictest, which may govern anywhere", several, "US", "US-CA", "-", "opt-in"},
+		{"a milder one than the place has", several, "DE", "", "us-ca", "opt-out/us-ca by page"},
+		{"another one than the place has", several, "US", "US-CA", "world-notice", "notice-only/world-notice by page"},
+		{"a name that the version does not have", several, "JP", "", "elsewhere", "notice-only/world-notice"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			said := ""
+			if c.says != "" {
+				said = `"` + strings.TrimPrefix(c.says, "-") + `"`
+			}
+			d, err := Decode(body("regime", said))
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := d.Record(c.version, Circumstances{Time: circumstances.Time, Country: c.country, Part: c.part})
+			if err != nil || r.Regime != c.want {
+				t.Errorf("regime %q, want %q; %v", r.Regime, c.want, err)
+			}
+		})
 	}
 }
 

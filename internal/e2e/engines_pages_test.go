@@ -66,8 +66,7 @@ func (g *guest) view(t *testing.T, path string) outcome {
 // look waits until the open page is done and sums up what it did since mark.
 func (g *guest) look(t *testing.T, mark int) outcome {
 	t.Helper()
-	g.Wait(t, `document.readyState === 'complete' && window.stored`)
-	browsertest.Ask[bool](t, g.Visitor, `stored.then(() => true)`)
+	g.Wait(t, `document.readyState === 'complete' && window.step === 'end'`)
 	quiet(t, g.stage.page.b)
 	o := outcome{sent: g.sent(mark), ran: browsertest.Ask[[]string](t, g.Visitor, `window.ran`), held: g.holds(t)}
 	return o

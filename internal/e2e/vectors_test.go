@@ -154,13 +154,14 @@ func (p *vectorPage) html() string {
 	for _, v := range vectors {
 		b.WriteString(strings.ReplaceAll(v.html, "SRC", p.b.base(foreignHost)+"/"+v.name) + "\n")
 	}
-	b.WriteString("<script>window.stored=(async()=>{\n")
+	// step tells which one has not come to an end.
+	b.WriteString("<script>window.step='';window.stored=(async()=>{\n")
 	for _, s := range stored {
 		for _, prefix := range []string{"d_", "u_"} {
-			b.WriteString("try{" + strings.ReplaceAll(s.code, "NAME", prefix+s.name) + "}catch(e){}\n")
+			b.WriteString("step='" + prefix + s.name + "';try{" + strings.ReplaceAll(s.code, "NAME", prefix+s.name) + "}catch(e){}\n")
 		}
 	}
-	b.WriteString("})()</script></body></html>")
+	b.WriteString("step='end'})()</script></body></html>")
 	return b.String()
 }
 
@@ -174,7 +175,7 @@ func (p *vectorPage) workers() string {
 new Worker('/own-worker.js');
 new SharedWorker('/own-shared-worker.js');
 await navigator.serviceWorker.register('/own-service-worker.js').catch(()=>{});
-})()</script></body></html>`
+window.step='end'})()</script></body></html>`
 }
 
 func vectorService(port string) site.Service {
@@ -206,8 +207,15 @@ func (p *vectorPage) view(t *testing.T, v *visitor, path string) outcome {
 // look waits until the open page is done and sums up what it did since mark.
 func (p *vectorPage) look(t *testing.T, v *visitor, mark int) outcome {
 	t.Helper()
-	browsertest.Wait(t, v.ctx, `document.readyState === 'complete' && window.stored`)
-	browsertest.Eval[bool](t, v.ctx, `stored.then(() => true)`)
+	last := ""
+	// Asked again and again, and never awaited in the page: what hangs is named.
+	browsertest.Until(t, "the page has loaded, and has tried to store everything", func() bool {
+		at := browsertest.Peek[string](v.ctx, `document.readyState + ' ' + window.step`)
+		if at != "" {
+			last = at
+		}
+		return at == "complete end"
+	}, func() string { return "it is at: " + last })
 	quiet(t, p.b)
 	o := outcome{sent: map[string]int{}, held: v.holds(t)}
 	for _, h := range p.b.since(mark) {

@@ -95,7 +95,7 @@ func (e *Encoder) Encode(ctx context.Context, r *receipt.Record) ([]byte, error)
 		return nil, fmt.Errorf("the time of record %s: %w", r.RecordID, err)
 	}
 	e.out.Reset()
-	if err := e.json.Encode(e.document(&decision{Record: r, version: v, at: at, variant: v.variant(r.Country)})); err != nil {
+	if err := e.json.Encode(e.document(&decision{Record: r, version: v, at: at, variant: v.variant(r)})); err != nil {
 		return nil, err
 	}
 	return e.out.Bytes(), nil
@@ -107,14 +107,17 @@ type version struct {
 	variants *site.Variants
 }
 
-// variant is by which rules a visitor was asked, as far as the country tells: the
-// record does not hold the subdivision, and where it matters the strictest counts.
-func (v *version) variant(country string) *site.Variant {
-	name := v.variants.For(country, "")
+// variant is by which rules a visitor was asked: the record says it. One of before records did
+// tells the country only, and where the subdivision matters the strictest counts.
+func (v *version) variant(r *receipt.Record) *site.Variant {
+	regime, _ := strings.CutSuffix(r.Regime, receipt.ByPage)
 	for i := range v.variants.List {
-		if v.variants.List[i].Name == name {
+		if v.variants.List[i].String() == regime {
 			return &v.variants.List[i]
 		}
+	}
+	if found := v.variants.Named(v.variants.For(r.Country, "")); found != nil {
+		return found
 	}
 	return &v.variants.List[0]
 }

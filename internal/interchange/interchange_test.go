@@ -231,7 +231,7 @@ func TestKantaraFitsTheSchema(t *testing.T) {
 
 func decisionOf(r *receipt.Record, v *site.Version) *decision {
 	w := &version{Version: v, variants: v.Notice.Variants()}
-	return &decision{Record: r, version: w, variant: w.variant(r.Country)}
+	return &decision{Record: r, version: w, variant: w.variant(r)}
 }
 
 // schema reads a JSON schema; lines that are comments, as the published one has, are dropped.

@@ -174,7 +174,8 @@ func preflight(w http.ResponseWriter, r *http.Request) (int, error) {
 func (p *public) circumstances(r *http.Request, network netip.Prefix, now time.Time) consent.Circumstances {
 	c := consent.Circumstances{Time: now}
 	if network.IsValid() {
-		c.Network, c.Country = network.String(), p.place(r).Country
+		at := p.place(r)
+		c.Network, c.Country, c.Part = network.String(), at.Country, at.Subdivision
 	}
 	c.Device, c.Browser = consent.ParseAgent(r.UserAgent())
 	return c

@@ -140,7 +140,7 @@ func TestAnswerAndRecord(t *testing.T) {
 		}
 		stored, err := f.reg.Find(t.Context(), uuid.MustParse(recordID))
 		f.must(err)
-		const payload = `{"action":"save","browser":"firefox","categories":{"advertising":false,"analytics":false,"functional":true},"consent_id":"7d444840-9dc0-41d2-a72e-0f6e4f5f0d11","country":"DE","device":"mobile","gpc":false,"gpp":"","language":"en","network":"129.187.5.0/24","page":"shop.example/path","record_id":"0190f5fe-7c00-7a00-8000-0123456789ab","services":{"example-analytics":true},"site":"SITE","source":"banner","status":"accepted_partially","tc":"","time":"2026-03-01T12:00:00.005Z","type":"assent/record/v1","version":"VERSION"}`
+		const payload = `{"action":"save","browser":"firefox","categories":{"advertising":false,"analytics":false,"functional":true},"consent_id":"7d444840-9dc0-41d2-a72e-0f6e4f5f0d11","country":"DE","device":"mobile","gpc":false,"gpp":"","language":"en","network":"129.187.5.0/24","page":"shop.example/path","record_id":"0190f5fe-7c00-7a00-8000-0123456789ab","regime":"opt-in","services":{"example-analytics":true},"site":"SITE","source":"banner","status":"accepted_partially","tc":"","time":"2026-03-01T12:00:00.005Z","type":"assent/record/v2","version":"VERSION"}`
 		wanted := strings.NewReplacer("SITE", f.site.Key, "VERSION", f.site.Version).Replace(payload)
 		if string(stored.Payload) != wanted || !stored.Time.Equal(clock.Truncate(1e6)) {
 			t.Errorf("stored %s at %v, want %s", stored.Payload, stored.Time, wanted)

@@ -195,7 +195,7 @@ func keptOf(r *receipt.Record) []kept {
 	var list []kept
 	for _, k := range []kept{
 		{"Page", r.Page}, {"Language of the notice", r.Language}, {"Kind of device", r.Device}, {"Browser family", r.Browser},
-		{"Country", r.Country}, {"Network, shortened", r.Network},
+		{"Country", r.Country}, {"Network, shortened", r.Network}, {"Rule by which was asked", r.Regime},
 	} {
 		if k.Value != "" {
 			list = append(list, k)

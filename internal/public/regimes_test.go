@@ -159,6 +159,9 @@ func TestCountryHeaderIsBelievedFromTheCDNOnly(outer *testing.T) {
 			if made.Record.Country != want {
 				t.Errorf("the record says %q, want %q", made.Record.Country, want)
 			}
+			if _, regime, _ := strings.Cut(made.Record.Regime, "/"); regime != row.want {
+				t.Errorf("the record's regime is %q, want that of the variant %q", made.Record.Regime, row.want)
+			}
 		})
 	}
 }

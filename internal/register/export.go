@@ -127,12 +127,12 @@ func putLine(out *bufio.Writer, index int64, salt, payload []byte) error {
 }
 
 var csvHeader = []string{"index", "time", "record_id", "consent_id", "status", "action", "source", "categories", "services",
-	"language", "country", "device", "browser", "network", "page", "gpc", "gpp", "tc", "version", "site"}
+	"language", "country", "device", "browser", "network", "page", "gpc", "gpp", "tc", "version", "site", "regime"}
 
 func appendCells(cells []string, index int64, r *receipt.Record) []string {
 	cells = append(cells, strconv.FormatInt(index, 10), r.Time, r.RecordID, r.ConsentID, r.Status, r.Action, r.Source,
 		choices(r.Categories), choices(r.Services), r.Language, r.Country, r.Device, r.Browser, r.Network, r.Page,
-		strconv.FormatBool(r.GPC), r.GPP, r.TC, r.Version, r.Site)
+		strconv.FormatBool(r.GPC), r.GPP, r.TC, r.Version, r.Site, r.Regime)
 	for i, cell := range cells {
 		if cell != "" && strings.IndexByte("=+-@\t\r", cell[0]) >= 0 {
 			cells[i] = "'" + cell

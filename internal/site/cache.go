@@ -158,6 +158,7 @@ func (c *Cache) Version(ctx context.Context, key, hash string) (*Version, error)
 			}
 			return nil, err
 		}
+		v.variants = v.Notice.Variants()
 		c.mu.Lock()
 		if len(c.versions) >= maxVersions {
 			clear(c.versions)

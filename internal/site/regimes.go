@@ -35,6 +35,15 @@ func (v *Variant) Suffix() string {
 // Several tells whether the notice has other variants besides.
 func (v *Variant) Several() bool { return v != nil && v.several }
 
+// String names the variant in a consent record: the model, and behind a slash its name, which the
+// strictest does not have.
+func (v *Variant) String() string {
+	if v.Name == "" {
+		return v.Regime
+	}
+	return v.Regime + "/" + v.Name
+}
+
 // Variants are the different ways in which a notice behaves.
 type Variants struct {
 	List   []Variant         // the strictest first
@@ -58,6 +67,16 @@ func (v *Variants) For(country, subdivision string) string {
 		}
 	}
 	return v.rest
+}
+
+// Named is the variant with a name, nil when there is none.
+func (v *Variants) Named(name string) *Variant {
+	for i := range v.List {
+		if v.List[i].Name == name {
+			return &v.List[i]
+		}
+	}
+	return nil
 }
 
 // Variants works out what the notice's packs amount to.

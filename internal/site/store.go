@@ -87,6 +87,16 @@ type Version struct {
 	PublishedBy string
 	Notice      *Notice // nil in lists
 	Content     []byte  // canonical JSON; nil in lists
+
+	variants *Variants // of a notice in a Cache, worked out once; see Variants
+}
+
+// Variants are those of the version's notice.
+func (v *Version) Variants() *Variants {
+	if v.variants != nil {
+		return v.variants
+	}
+	return v.Notice.Variants()
 }
 
 // Store reads and writes sites. It is safe for concurrent use, also by several

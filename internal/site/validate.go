@@ -289,6 +289,9 @@ func (n *Notice) category(key string) *Category {
 	return nil
 }
 
+// HasCategory tells whether the notice asks about a category.
+func (n *Notice) HasCategory(key string) bool { return n.category(key) != nil }
+
 func oneOf(s string, allowed ...string) bool {
 	for _, a := range allowed {
 		if s == a {

@@ -2,7 +2,15 @@
 import type { Boot } from "../boot";
 import type { Kind } from "../config";
 
-/** Deletes every database, cache and service worker that only refused services declare. */
+/** Whatever becomes of the request. */
+function over(request: IDBOpenDBRequest): Promise<unknown> {
+  return new Promise((done) => (request.onsuccess = request.onerror = request.onblocked = done));
+}
+
+/**
+ * Deletes every database, cache and service worker that only refused services declare; resolves
+ * when they are gone, or cannot go as long as the page holds them. Begins nothing while the page is left.
+ */
 export async function dropDatabases(b: Boot): Promise<void> {
   const refused = (kind: Kind, name: string) => b.$declared(kind, name) === false;
   const names = (...kinds: Kind[]) =>
@@ -12,8 +20,10 @@ export async function dropDatabases(b: Boot): Promise<void> {
   await Promise.allSettled([
     (async () => {
       if (!databases.length) return;
-      const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? [];
-      for (const name of [...known, ...databases]) if (refused("indexed_db", name)) indexedDB.deleteDatabase(name);
+      // What is not there is not deleted: most pages ask for nothing.
+      const known = (await indexedDB.databases?.())?.map((db) => db.name ?? "") ?? databases;
+      if (b.$leaving) return;
+      await Promise.all(known.filter((name) => refused("indexed_db", name)).map((name) => over(indexedDB.deleteDatabase(name))));
     })(),
     (async () => {
       // They share their names with databases.

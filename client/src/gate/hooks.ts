@@ -22,63 +22,66 @@ export function hook(may: May): () => void {
   cookies(may);
   replace(Storage, "setItem", (native) =>
     function (...pair) {
-      // Fewer than two arguments are an error of the page, as ever.
-      if (!(1 in pair) || may(areas[+(this === areas[1]![1])]![0], String(pair[0]))) native.apply(this, pair);
+      if (may(areas[+(this === areas[1]![1])]![0], `${pair[0]}`)) native.apply(this, pair);
     },
   );
   replace(IDBFactory, "open", (native) =>
     function (...args) {
-      // The right number of arguments is the page's business, as ever.
-      if (!(0 in args) || may("indexed_db", String(args[0]))) return native.apply(this, args);
-      // A request that fails as requests do, an event later: a throw would end the
-      // script that stands around it. An upgrade that is aborted leaves no database.
-      const request = native.call(this, "assent_refused") as IDBOpenDBRequest;
-      request.addEventListener("upgradeneeded", (event) => {
-        event.stopImmediatePropagation();
-        request.transaction!.abort();
+      if (may("indexed_db", `${args[0]}`)) return native.apply(this, args);
+      // A request that fails as requests do, an event later: a throw would end the script that
+      // stands around it. It is none of the browser's: what is opened, aborted or deleted while
+      // a page is left can keep the next page's requests from ever being answered (Chromium).
+      const request = new EventTarget() as EventTarget & Record<string, unknown>;
+      const type = IDBOpenDBRequest.prototype;
+      // What that has works on requests of the browser only.
+      for (const name in type) request[name] ??= null;
+      request.error = new DOMException("", "AbortError");
+      setTimeout(() => {
+        const event = new Event("error");
+        request.dispatchEvent(event);
+        (request.onerror as Method | null)?.(event);
       });
-      return request;
+      return Object.setPrototypeOf(request, type);
     },
   );
   // The others exist only in secure contexts, and not yet in every browser. Caches go
   // by the names of databases: both are made with an open(name).
   const { CacheStorage: caches, CookieStore: jar } = window as Partial<typeof globalThis>;
   replace(caches, "open", (native) =>
-    async function (name) {
-      if (may("indexed_db", String(name))) return native.call(this, name);
-      throw new DOMException("", "SecurityError");
+    async function (...args) {
+      if (may("indexed_db", `${args[0]}`)) return native.apply(this, args);
+      throw new DOMException("", "AbortError");
     },
   );
   replace(jar, "set", (native) =>
     async function (...args) {
-      const first = args[0] as CookieInit | string;
-      if (may("cookie", typeof first === "string" ? first : first.name)) return native.apply(this, args);
+      if (may("cookie", (args[0] as CookieInit).name ?? args[0])) return native.apply(this, args);
     },
   );
   return () => {
     for (const [kind, area, before] of areas) {
-      for (const name of Object.keys(area)) if (!before.includes(name) && !may(kind, name)) area.removeItem(name);
+      for (const name of Object.keys(area)) before.includes(name) || may(kind, name) || area.removeItem(name);
     }
   };
 }
 
 /** A page that froze one prototype keeps the hooks of the others. */
 function replace(type: { prototype: unknown } | undefined, name: string, make: (native: Method) => Method): void {
-  safely(() => {
-    if (!type) return;
-    const methods = type.prototype as Record<string, Method>;
-    methods[name] = make(methods[name]!);
-  });
+  if (type)
+    safely(() => {
+      const methods = type.prototype as Record<string, Method>;
+      methods[name] = make(methods[name]!);
+    });
 }
 
 function cookies(may: May): void {
   safely(() => {
     const native = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
-    if (!native?.set) return;
+    if (!native) return;
     Object.defineProperty(Document.prototype, "cookie", {
       ...native,
       set(line) {
-        const text = String(line);
+        const text = `${line}`;
         const [, name = ""] = /^\s*([^=;]*?)\s*=/.exec(text) ?? [];
         if (deletes(text) || may("cookie", name)) native.set!.call(this, text);
       },
