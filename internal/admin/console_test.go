@@ -65,9 +65,7 @@ func newDesk(t *testing.T) *desk {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil)}
-	if k.webhooks, err = openWebhooks(d, reg, k.sites, key.Seed()); err != nil {
-		t.Fatal(err)
-	}
+	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
 	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -18,9 +18,9 @@ import (
 
 // openWebhooks are webhooks whose queue nobody runs: the console promises, the
 // server tells.
-func openWebhooks(d *db.DB, reg *register.Register, sites *site.Store, secret []byte) (*webhook.Store, error) {
+func openWebhooks(d *db.DB, reg *register.Register, sites *site.Store, secret []byte) *webhook.Store {
 	sender := wire.NewSender("test", false, nil)
-	return webhook.NewStore(webhook.Config{DB: d, Queue: jobs.New(d, time.Now), Secret: secret, Register: reg, SiteKey: sites.KeyOf,
+	return webhook.NewStore(webhook.Config{DB: d, Queue: jobs.New(d, time.Now), Secret: func() ([]byte, error) { return secret, nil }, Register: reg, SiteKey: sites.KeyOf,
 		Receipt: func(id string) string { return "https://consent.test/r/" + id }, Send: sender.Send, CheckURL: sender.CheckURL, Now: time.Now})
 }
 

@@ -115,7 +115,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Witness = witness.NewStore(p.DB, time.Now)
-	return p.openOutbox(ctx, c)
+	return p.openOutbox(c)
 }
 
 // createLog gives a new site its register. The origin is fixed from the first

@@ -189,3 +189,19 @@ func wantSentence(t *testing.T, err error, part string) {
 		t.Fatalf("error = %v (says %q), want a sentence with %q", err, fault.Message(err), part)
 	}
 }
+
+// A driver that sets the journal's mode first would leave the page size as it was
+// made, and say nothing.
+func TestNewDatabasesHaveLargePages(t *testing.T) {
+	d, err := db.Open(context.Background(), db.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for pragma, want := range map[string]string{"page_size": "16384", "journal_mode": "wal", "synchronous": "2", "secure_delete": "1"} {
+		var got string
+		if err := d.Writer().QueryRow("pragma " + pragma).Scan(&got); err != nil || got != want {
+			t.Errorf("%s is %q, want %q (%v)", pragma, got, want, err)
+		}
+	}
+}

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,8 +13,6 @@ import (
 	"assent/internal/browsertest"
 	"assent/internal/site"
 
-	"github.com/chromedp/cdproto/target"
-	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 )
 
@@ -30,7 +27,7 @@ type crossing struct {
 const crossingPage = `<!doctype html><html lang="en"><head>{first}<title>Shop</title>
 <script>window.seen = location.href; window.asked = false; assent.on("layer", (l) => { asked = asked || l == "banner" })</script></head>
 <body><h1>Shop</h1><p><a id="other" href="http://{other}/page">other</a> <a id="far" href="http://{other}/page#part">part</a>
-<a id="planted" href="http://{other}/page#{planted}">planted</a> <a id="blank" href="http://{other}/page" target="_blank">blank</a></p>
+<a id="planted" href="http://{other}/page#{planted}">planted</a></p>
 <form action="http://{other}/page"><button id="send">Send</button></form><p id="part" style="margin-top:3000px">Part</p><p style="margin-top:3000px">End</p></body></html>`
 
 func newCrossing(t *testing.T, form string, change ...func(*site.Notice)) *crossing {
@@ -127,67 +124,6 @@ func TestAChoiceGoesAlongToAnotherDomain(t *testing.T) {
 			browsertest.Wait(t, v.ctx, "window.after == 'http://www.laden.example:"+c.port+"/page'")
 		})
 	}
-}
-
-// A link that opens a tab takes the choice along, whatever has opened it.
-func TestAChoiceGoesAlongToANewTab(t *testing.T) {
-	for name, row := range map[string]struct {
-		link    string
-		options []chromedp.MouseOption
-	}{
-		"by the middle button": {"#other", []chromedp.MouseOption{chromedp.ButtonMiddle}},
-		"by a key":             {"#other", []chromedp.MouseOption{chromedp.ButtonLeft, chromedp.ButtonModifiers(chromedp.ModifierCtrl)}},
-		"by target=_blank":     {"#blank", []chromedp.MouseOption{chromedp.ButtonLeft}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := newCrossing(t, "boot")
-			v := newVisitor(t)
-			// The button comes up when the token is there: with a key or the middle button nothing waits for it.
-			browsertest.BeforePage(t, v.ctx, `const json = Response.prototype.json; Response.prototype.json = async function () {
-				const value = await json.call(this); setTimeout(() => { window.token = value.token }); return value }`)
-			browsertest.Open(t, v.ctx, c.url("shop.test", "/"))
-			c.press(t, v, refuseAll, "accepted_necessary")
-			at := browsertest.Eval[[2]float64](t, v.ctx, "(() => { const r = document.querySelector('"+row.link+"').getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2] })()")
-			options := append(row.options, chromedp.ClickCount(1))
-			if err := chromedp.Do(v.ctx, chromedp.MouseEvent(chromedp.MousePressed, at[0], at[1], options...)); err != nil {
-				t.Fatal(err)
-			}
-			browsertest.Wait(t, v.ctx, "window.token")
-			if err := chromedp.Do(v.ctx, chromedp.MouseEvent(chromedp.MouseReleased, at[0], at[1], options...)); err != nil {
-				t.Fatal(err)
-			}
-			tab := newTab(t, v, "www.laden.example")
-			browsertest.Wait(t, tab, "location.hostname == 'www.laden.example' && "+calm+" && assent.get().status == 'accepted_necessary'")
-			if here, there := browsertest.Eval[string](t, v.ctx, "assent.get().recordId"), browsertest.Eval[string](t, tab, "assent.get().recordId"); here != there {
-				t.Errorf("the record is %s, want %s", there, here)
-			}
-			if at := browsertest.Eval[string](t, v.ctx, "location.hostname + document.querySelector('"+row.link+"').hash"); at != "shop.test" {
-				t.Errorf("the page that was left open is %s", at)
-			}
-		})
-	}
-}
-
-// newTab is the tab of a visitor that shows a page of the host, once there is one.
-func newTab(t *testing.T, v *visitor, host string) context.Context {
-	t.Helper()
-	own := chromedp.FromContext(v.ctx).BrowserContextID
-	var found target.ID
-	browsertest.Until(t, "a tab with a page of "+host, func() bool {
-		all, err := chromedp.Targets(v.ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, one := range all {
-			if one.BrowserContextID == own && one.Type == "page" && strings.Contains(one.URL, "//"+host) {
-				found = one.TargetID
-			}
-		}
-		return found != ""
-	})
-	tab, cancel := chromedp.NewContext(v.ctx, chromedp.WithTargetID(found))
-	t.Cleanup(cancel)
-	return tab
 }
 
 // A form takes nothing along: the visitor is asked there, and nothing of ours is in the address.

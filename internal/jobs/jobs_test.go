@@ -365,19 +365,25 @@ func TestBackoffGrowsAndIsBounded(t *testing.T) {
 
 func TestBoxOpensWhatItSealed(t *testing.T) {
 	secret := []byte(strings.Repeat("k", 32))
-	b, err := NewBox(secret, "mail")
+	asked := 0
+	b := NewBox(func() ([]byte, error) {
+		if asked++; asked == 1 {
+			return nil, errors.New("not yet")
+		}
+		return secret, nil
+	}, "mail")
+	other := NewBox(func() ([]byte, error) { return secret, nil }, "webhook")
+	if _, err := b.Seal([]byte("x")); err == nil {
+		t.Error("sealed without a key")
+	}
+	sealed, err := b.Seal([]byte("ann@shop.example"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := NewBox(secret, "webhook")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sealed := b.Seal([]byte("ann@shop.example"))
 	if plain, err := b.Open(sealed); err != nil || string(plain) != "ann@shop.example" || strings.Contains(sealed, "ann") {
 		t.Errorf("opened %q from %q, %v", plain, sealed, err)
 	}
-	if sealed == b.Seal([]byte("ann@shop.example")) {
+	if again, err := b.Seal([]byte("ann@shop.example")); err != nil || sealed == again || asked != 2 {
 		t.Error("the same text is sealed twice alike")
 	}
 	at := rand.IntN(len(sealed))

@@ -57,16 +57,12 @@ type Desk struct {
 
 // NewDesk makes a desk and registers it with the queue. secret is the
 // installation's. Without a server nothing is sent; Configured tells.
-func NewDesk(d *db.DB, queue *jobs.Queue, secret []byte, server Server, now func() time.Time) (*Desk, error) {
-	box, err := jobs.NewBox(secret, JobKind)
-	if err != nil {
-		return nil, err
-	}
-	desk := &Desk{db: d, queue: queue, box: box, out: server, now: now}
+func NewDesk(d *db.DB, queue *jobs.Queue, secret func() ([]byte, error), server Server, now func() time.Time) *Desk {
+	desk := &Desk{db: d, queue: queue, box: jobs.NewBox(secret, JobKind), out: server, now: now}
 	if server.Set() { // another node may have one
 		queue.Handle(JobKind, jobs.Handler{Do: desk.do, Tries: tries, Within: within, Most: most})
 	}
-	return desk, nil
+	return desk
 }
 
 // Configured tells whether there is a mail server. Without one, people are handed
@@ -103,7 +99,11 @@ func (d *Desk) Add(ctx context.Context, tx *sql.Tx, kind Kind, to, lang string, 
 	if err != nil {
 		return err
 	}
-	_, err = d.queue.Add(ctx, tx, jobs.Job{Kind: JobKind, Lane: JobKind, Payload: d.box.Seal(plain)})
+	sealed, err := d.box.Seal(plain)
+	if err != nil {
+		return err
+	}
+	_, err = d.queue.Add(ctx, tx, jobs.Job{Kind: JobKind, Lane: JobKind, Payload: sealed})
 	return err
 }
 

@@ -337,12 +337,9 @@ func TestLettersWaitSealedUntilTaken(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		secret := []byte(strings.Repeat("s", 32))
+		secret := func() ([]byte, error) { return []byte(strings.Repeat("s", 32)), nil }
 		queue := jobs.New(d, time.Now)
-		desk, err := NewDesk(d, queue, secret, s, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		desk := NewDesk(d, queue, secret, s, time.Now)
 		ctx, stop := context.WithCancel(context.Background())
 		defer stop()
 		if err := desk.Send(ctx, Invitation, ann, "et", Data{Name: "Ann", By: "Bob", Place: "Shop AS", Link: link}); err != nil {
@@ -382,10 +379,7 @@ func TestLettersWaitSealedUntilTaken(t *testing.T) {
 		if out.Err != nil || len(p.taken()) != 1 {
 			t.Errorf("a letter whose link ran out: %v, %d taken", out.Err, len(p.taken()))
 		}
-		none, err := NewDesk(d, queue, secret, Server{}, time.Now)
-		if err != nil {
-			t.Fatal(err)
-		}
+		none := NewDesk(d, queue, secret, Server{}, time.Now)
 		if err := none.Send(context.Background(), Reset, ann, "en", Data{Link: link}); fault.KindOf(err) != fault.Unavailable || none.Configured() {
 			t.Errorf("without a server: %v", err)
 		}

@@ -48,7 +48,7 @@ type eraser struct {
 
 func newEraser(c Config, of *writer) *eraser {
 	e := &eraser{turn: make(chan struct{}, 1), writer: newWriter(c)}
-	e.writer.high = of.high
+	e.writer.high, e.writer.keys = of.high, of.keys // a rotation counts for both
 	return e
 }
 

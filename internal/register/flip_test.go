@@ -104,7 +104,7 @@ func TestBitsOfTheFile(t *testing.T) {
 		outcome := afterFlip(t, dir, file, want)
 		file[at] ^= 1 << bit
 		if counts[outcome]++; outcome == "missed" {
-			t.Errorf("bit %d of byte %d (page %d) changed the register, and nothing says so", bit, at, at/8192+1)
+			t.Errorf("bit %d of byte %d (page %d) changed the register, and nothing says so", bit, at, at/16384+1)
 		}
 	}
 	if counts["found"] < 30 {

@@ -1,7 +1,7 @@
 package register
 
 import (
-	"os"
+	"database/sql"
 	"strings"
 	"testing"
 
@@ -23,10 +23,16 @@ func TestRegisterFromBeforePlaces(t *testing.T) {
 		if err := r.Close(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		undoPlaces(t, d)
-		d.Close()
+		before := db.Options{Schema: 4}
+		if before.Dir = t.TempDir(); o.URL != "" {
+			before.Dir, before.URL = "", dbtest.PostgresURL(t)
+		}
+		older := dbtest.Open(t, before)
+		copyBefore(t, older, d)
+		older.Close()
 
-		d = dbtest.Open(t, o)
+		before.Schema = 0
+		d = dbtest.Open(t, before)
 		r = open(t, d)
 		if report := mustFsck(t, r); !report.OK() || report.Records != 2601 {
 			t.Fatalf("%+v", report)
@@ -42,51 +48,62 @@ func TestRegisterFromBeforePlaces(t *testing.T) {
 	})
 }
 
-// undoPlaces gives a database the schema that it had before migration 5, with
+// copyBefore fills a database of the schema that there was before migration 5 with
 // what it would have held then.
-func undoPlaces(t *testing.T, d *db.DB) {
+func copyBefore(t *testing.T, older, d *db.DB) {
 	t.Helper()
 	type key struct{ site, first int64 }
 	tails := map[key][]byte{}
-	rows, err := d.Read().Query("select site_id, idx, data from tail order by site_id, idx")
+	copyRows(t, d, "select site_id, idx, data from tail order by site_id, idx", 3, func(v []any) {
+		k := key{v[0].(int64), v[1].(int64) >> tileHeight}
+		tails[k] = append(tails[k], v[2].([]byte)...)
+	})
+	for _, c := range []struct{ from, to string }{
+		{"select id, site, name, draft, created_at, changed_at from site", "insert into site (id, site, name, draft, created_at, changed_at) values ($1, $2, $3, $4, $5, $6)"},
+		{"select site_id, origin, size, checkpoint from log", "insert into log (site_id, origin, size, checkpoint) values ($1, $2, $3, $4)"},
+		{"select site_id, level, n, data from tile", putTile},
+		{"select site_id, stretch, prefix, idx from consent_place", "insert into consent_place (site_id, stretch, prefix, idx) values ($1, $2, $3, $4)"},
+		{"select place >> 40, place & 1099511627775, time, record_id, consent_id, salt, payload from record",
+			"insert into record (site_id, idx, time, record_id, consent_id, salt, payload) values ($1, $2, $3, $4, $5, $6, $7)"},
+	} {
+		err := older.Write(t.Context(), func(tx *sql.Tx) error {
+			var err error
+			copyRows(t, d, c.from, strings.Count(c.to, "$"), func(v []any) {
+				if err == nil {
+					_, err = tx.ExecContext(t.Context(), c.to, v...)
+				}
+			})
+			return err
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", c.to, err)
+		}
+	}
+	for k, tail := range tails {
+		exec(t, older, putTile, k.site, bundleLevel, k.first, bundleOf(tail))
+		exec(t, older, putTile, k.site, 0, k.first, hashesOf(tail))
+	}
+}
+
+// copyRows hands each row of a query to do.
+func copyRows(t *testing.T, d *db.DB, query string, columns int, do func([]any)) {
+	t.Helper()
+	rows, err := d.Read().QueryContext(t.Context(), query)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var site, index int64
-		var data []byte
-		if err := rows.Scan(&site, &index, &data); err != nil {
+		values, into := make([]any, columns), make([]any, columns)
+		for i := range values {
+			into[i] = &values[i]
+		}
+		if err := rows.Scan(into...); err != nil {
 			t.Fatal(err)
 		}
-		k := key{site, index >> tileHeight}
-		tails[k] = append(tails[k], data...)
+		do(values)
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	for k, tail := range tails {
-		exec(t, d, putTile, k.site, bundleLevel, k.first, bundleOf(tail))
-		exec(t, d, putTile, k.site, 0, k.first, hashesOf(tail))
-	}
-	script, err := os.ReadFile("../db/migrations/0001_start." + string(d.Engine) + ".sql")
-	if err != nil {
-		t.Fatal(err)
-	}
-	list := []string{"drop table seen", "drop table seen_ignored", "drop table erasure", "drop table erased", "drop table retention_rule",
-		"drop table handover_used", "drop table predecessor", "drop table witnessed", "drop table witness", "drop table cosigned",
-		"alter table schema_migration drop column compatible_with", "alter table record rename to placed", "drop index record_by_id"}
-	if d.Engine == db.Postgres {
-		list = append(list, "alter index record_pkey rename to placed_pkey")
-	}
-	for _, statement := range strings.Split(string(script), ";\n") {
-		for _, begin := range []string{"create table record (", "create unique index record_by_id", "create index record_by_time"} {
-			if at := strings.Index(statement, begin); at >= 0 {
-				list = append(list, statement[at:])
-			}
-		}
-	}
-	define(t, d, append(list, `insert into record (site_id, idx, time, record_id, consent_id, salt, payload)
-		select place >> 40, place & 1099511627775, time, record_id, consent_id, salt, payload from placed`,
-		"drop table placed", "drop table span", "drop table tail", "delete from schema_migration where number >= 5")...)
 }

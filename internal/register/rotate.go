@@ -249,7 +249,7 @@ func (r *Register) Keys(ctx context.Context) (list []KeyPeriod, err error) {
 		if err != nil {
 			return nil, fault.Wrap(fault.Unavailable, err, "A statement about a former key was changed. assent fsck says which.")
 		}
-		public := rotation.Old[strings.LastIndex(rotation.Old, "+")+1:]
+		public := publicPart(rotation.Old)
 		if !seen[public] {
 			seen[public] = true
 			list = append(list, KeyPeriod{Key: public, Until: rotation.Time, Compromised: rotation.Compromised})
@@ -262,7 +262,7 @@ func (r *Register) Keys(ctx context.Context) (list []KeyPeriod, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(list, KeyPeriod{Key: vkey[strings.LastIndex(vkey, "+")+1:], Used: true}), nil
+	return append(list, KeyPeriod{Key: publicPart(vkey), Used: true}), nil
 }
 
 // continues holds the log against the names that it had: the tree that each of them
@@ -315,4 +315,11 @@ func (c *check) continues(ctx context.Context, q queryer) error {
 		}
 	}
 	return nil
+}
+
+// publicPart is the key in a verifier key (name+hash+base64); base64 may hold a plus.
+func publicPart(vkey string) string {
+	_, rest, _ := strings.Cut(vkey, "+")
+	_, public, _ := strings.Cut(rest, "+")
+	return public
 }

@@ -108,7 +108,7 @@ func member(payload []byte, name string) (value string, rest []byte) {
 // writer is the one goroutine that writes the register of this process.
 type writer struct {
 	db    *db.DB
-	keys  keyring
+	keys  *keyring
 	same  func(stored, again []byte) bool
 	limit int
 	queue *queue
@@ -133,7 +133,7 @@ func newWriter(c Config) *writer {
 		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: &highs{known: map[int64]int64{}},
 		sql: statementsFor(c.DB),
 	}
-	w.keys.load, w.keys.renewed = c.Renew, c.Renewed
+	w.keys = &keyring{load: c.Renew, renewed: c.Renewed}
 	w.keys.set(c.Key)
 	return w
 }

@@ -22,7 +22,7 @@ import (
 type Config struct {
 	DB       *db.DB
 	Queue    *jobs.Queue
-	Secret   []byte // the installation's
+	Secret   func() ([]byte, error) // the installation's
 	Register *register.Register
 	SiteKey  func(ctx context.Context, siteID int64) (string, error)
 	Receipt  func(recordID string) string // address of a receipt
@@ -57,17 +57,13 @@ const (
 )
 
 // NewStore makes a store and registers it with the queue.
-func NewStore(c Config) (*Store, error) {
-	box, err := jobs.NewBox(c.Secret, JobKind)
-	if err != nil {
-		return nil, err
-	}
+func NewStore(c Config) *Store {
 	if c.Keep <= 0 {
 		c.Keep = DefaultKeep
 	}
-	s := &Store{c, box}
+	s := &Store{c, jobs.NewBox(c.Secret, JobKind)}
 	c.Queue.Handle(JobKind, jobs.Handler{Do: s.deliver, Tries: tries, Within: within})
-	return s, nil
+	return s
 }
 
 // Add makes an endpoint for what happens on a site from now on, and returns the
@@ -108,7 +104,10 @@ func (s *Store) Add(ctx context.Context, siteID int64, url string, events []stri
 
 func (s *Store) sealSecrets(list []secret) (string, error) {
 	plain, err := json.Marshal(list)
-	return s.box.Seal(plain), err
+	if err != nil {
+		return "", err
+	}
+	return s.box.Seal(plain)
 }
 
 func (s *Store) openSecrets(sealed string) (list []secret, err error) {
@@ -135,7 +134,7 @@ func (s *Store) Rotate(ctx context.Context, siteID int64, id string) (secretText
 			return err
 		}
 		before, err := s.openSecrets(sealed)
-		if err != nil {
+		if err != nil && !errors.Is(err, jobs.ErrSealed) { // what cannot be opened any more is replaced
 			return err
 		}
 		list := []secret{{Secret: secretText}}

@@ -66,13 +66,10 @@ func open(t *testing.T, d *db.DB) *installation {
 	}
 	in.queue = jobs.New(d, in.now)
 	sender := wire.NewSender("test", true, nil)
-	in.store, err = webhook.NewStore(webhook.Config{DB: d, Queue: in.queue, Secret: seed, Register: in.register, Now: in.now,
+	in.store = webhook.NewStore(webhook.Config{DB: d, Queue: in.queue, Secret: func() ([]byte, error) { return seed, nil }, Register: in.register, Now: in.now,
 		SiteKey: func(_ context.Context, id int64) (string, error) { return fmt.Sprint("site", id), nil },
 		Receipt: func(record string) string { return "https://consent.example/r/" + record },
 		Send:    sender.Send, CheckURL: sender.CheckURL})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return in
 }
 

@@ -1,3 +1,4 @@
+-- compatible with 12
 -- A log goes on under a new name also when the installation's signing key was
 -- replaced. A name's last checkpoint is verified with the key of its time.
 alter table predecessor add column rotation text not null default '';  -- signed note of both keys; empty: the name was changed by a restoration
