@@ -76,6 +76,8 @@ export interface Boot extends Stale {
   $limit: Selection | null;
   /** Links to other domains of the site are watched. */
   $departs?: boolean;
+  /** Views and the banner are counted. */
+  $counts?: boolean;
   /** Keys of what is shown once. */
   $shown?: Set<string>;
   /** Removes what came past the hooks. */

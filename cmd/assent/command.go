@@ -56,6 +56,7 @@ func commands() []command {
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
 		{"evidence", "", "a period of a site's register as a file that verifies without this server", runEvidence},
 		{"export", "", "a site's register to standard output", runExport},
+		{"stats", "", "counts of a site's banner and pages, by time or by one dimension", runStats},
 		{"backup", "FILE", "an encrypted backup, beside a running server; --check verifies one", runBackup},
 		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},

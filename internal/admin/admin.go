@@ -19,6 +19,7 @@ type Deps struct {
 	Register *register.Register
 	Accounts *account.Store
 	Stats    *stats.Store
+	Counters *stats.Counters
 	Scrub    func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.

@@ -15,7 +15,7 @@ func (c *console) routes() []route {
 		forAll  = true
 		members = false
 	)
-	return []route{
+	return append(c.statisticsRoutes(), []route{
 		{"GET /console/setup", forAll, c.showSetup},
 		{"POST /console/setup", forAll, c.setup},
 		{"GET /console/sign-in", forAll, c.showSignIn},
@@ -49,7 +49,7 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/visitors/{consent}", members, c.showVisitor},
 		{"GET /console/activity", members, c.listActivity},
 		{"/console/", members, c.missing},
-	}
+	}...)
 }
 
 func (c *console) mux() *http.ServeMux {

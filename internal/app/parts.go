@@ -33,6 +33,7 @@ type Parts struct {
 	Retention *retention.Store
 	Accounts  *account.Store
 	Stats     *stats.Store
+	Counters  *stats.Counters
 	Witness   *witness.Store
 	Handovers *handover.Desk
 
@@ -93,6 +94,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
+	p.Counters = stats.NewCounters(p.DB, time.Now, p.toCount())
 	p.Witness = witness.NewStore(p.DB, time.Now)
 	// Every node has the signing key, and so the same desk.
 	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)

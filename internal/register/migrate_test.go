@@ -73,7 +73,7 @@ func undoPlaces(t *testing.T, d *db.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := []string{"drop table seen", "drop table seen_ignored", "drop table erasure", "drop table erased", "drop table retention_rule",
+	list := []string{"drop table counter", "drop table counting", "drop table visitor_salt", "drop table visitor_seen", "drop table seen", "drop table seen_ignored", "drop table erasure", "drop table erased", "drop table retention_rule",
 		"drop table handover_used", "drop table predecessor", "drop table witnessed", "drop table witness", "drop table cosigned",
 		"alter table schema_migration drop column compatible_with", "alter table record rename to placed", "drop index record_by_id"}
 	if d.Engine == db.Postgres {
