@@ -42,6 +42,7 @@ type desk struct {
 	register *register.Register
 	accounts *account.Store
 	stats    *stats.Store
+	counters *stats.Counters
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
 	posted   atomic.Int64 // previews that were asked for by POST
@@ -62,8 +63,8 @@ func newDesk(t *testing.T) *desk {
 	createLog := func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
-	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil)}
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Preview: banner.Preview,
+	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
+	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)

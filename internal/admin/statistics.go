@@ -328,7 +328,12 @@ func (c chart) Rows() (rows [][]string) {
 			n := l.Of(&p.Counts)
 			row, sum = append(row, thousands(n)), sum+n
 		}
-		if sum > 0 {
+		if p.Few {
+			for i := range row[1:] {
+				row[i+1] = "few"
+			}
+		}
+		if sum > 0 || p.Few {
 			rows = append(rows, row)
 		}
 	}

@@ -43,6 +43,7 @@ type Interval struct {
 type DocumentLine struct {
 	Value  string           `json:"value"`
 	Counts map[string]int64 `json:"counts"`
+	Few    bool             `json:"few,omitempty"` // a count below the threshold, which is not told
 }
 
 // DocumentPart is a category or a service.
@@ -65,7 +66,7 @@ func (r *Report) Document(site string, q Query, by string) *Document {
 		d.Rates[name] = Interval{rate.Share, rate.Low, rate.High, rate.Of}
 	}
 	for _, p := range r.Series {
-		d.Series = append(d.Series, DocumentLine{p.From.Format(time.RFC3339), byName(&p.Counts)})
+		d.Series = append(d.Series, DocumentLine{p.From.Format(time.RFC3339), byName(&p.Counts), p.Few})
 	}
 	for dimension, b := range r.By {
 		if by != "" && dimension != by {
@@ -73,10 +74,10 @@ func (r *Report) Document(site string, q Query, by string) *Document {
 		}
 		lines := []DocumentLine{}
 		for _, l := range b.Lines {
-			lines = append(lines, DocumentLine{l.Value, byName(&l.Counts)})
+			lines = append(lines, DocumentLine{Value: l.Value, Counts: byName(&l.Counts)})
 		}
 		if b.Merged > 0 {
-			lines = append(lines, DocumentLine{SmallValue, byName(&b.Rest)})
+			lines = append(lines, DocumentLine{Value: SmallValue, Counts: byName(&b.Rest)})
 		}
 		d.By[dimension] = lines
 	}

@@ -58,6 +58,7 @@ type Part struct {
 type Point struct {
 	From   time.Time
 	Counts Counts
+	Few    bool // restricted to one value, it has a count below the threshold, which is not told
 }
 
 // Steps of a series.
@@ -233,7 +234,11 @@ func (g *gathering) finish(r *Report) {
 		return
 	}
 	for dimension, t := range g.by {
-		r.By[dimension] = breakdown(t, limit, dimension == ByHour)
+		if dimension == ByHour { // no property of anybody, and the series has the same
+			r.By[dimension] = breakdown(t, 0, true)
+			continue
+		}
+		r.By[dimension] = breakdown(t, limit, false)
 	}
 	for _, key := range slices.Sorted(maps.Keys(g.chosen.parts)) {
 		kind, name, _ := strings.Cut(key, "/")
@@ -252,7 +257,9 @@ func (g *gathering) finish(r *Report) {
 	for at := floor(g.q.From.In(g.zone), r.Step); at.Before(g.q.To) && len(r.Series) < 2000; at = after(at, r.Step) {
 		p := Point{From: at}
 		if counts := g.points[at.UnixMilli()]; counts != nil {
-			p.Counts = *counts
+			if p.Few = g.q.Dimension != "" && counts.weight() < limit; !p.Few {
+				p.Counts = *counts
+			}
 		}
 		r.Series = append(r.Series, p)
 	}
