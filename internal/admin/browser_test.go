@@ -82,7 +82,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	base := "/console/sites/" + s.Key
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
-		"statistics": base + "/statistics", "statistics-filtered": base + "/statistics?period=quarter&by=country&is=DE", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
+		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),

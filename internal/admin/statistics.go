@@ -246,6 +246,11 @@ func (p statisticsPage) Steps() (list []tabLink) {
 // Empty tells whether nothing was counted.
 func (p statisticsPage) Empty() bool { return p.Report.Total == stats.Counts{} && !p.Report.TooFew }
 
+// Asked tells whether it was counted how many visitors were asked.
+func (p statisticsPage) Asked() bool {
+	return p.Setting != "" || p.Report.Total[stats.Asked] > 0 || p.Query.Dimension == stats.ByPage || p.Query.Dimension == stats.ByEntry
+}
+
 // figure is one number of the page's head.
 type figure struct{ Label, Value, About string }
 
@@ -282,7 +287,7 @@ func interval(r stats.Rate) string {
 	if r.Of == 0 {
 		return ""
 	}
-	return fmt.Sprintf("95 %% sure: %.1f to %.1f %%", 100*r.Low, 100*r.High)
+	return fmt.Sprintf("95 %% interval: %.1f to %.1f %%", 100*r.Low, 100*r.High)
 }
 
 // layers of the chart of answers, from the bottom.

@@ -29,12 +29,12 @@ func TestStatisticsPage(t *testing.T) {
 	k.get(base).want(http.StatusOK).has("main", "Nothing counted in these days").has("main", "switch statistics on")
 	k.counted(s)
 	page := k.get(base).want(http.StatusOK).count("svg.chart", 2).count("svg.chart g.bar", 60)
-	page.has("main", "Accepted all").has("main", "95 % sure").has("main", "3 more in the").has("a", "DE")
+	page.has("main", "Accepted all").has("main", "95 % interval").has("main", "3 more in the").has("a", "DE")
 	if n := len(page.body); n > 400_000 {
 		t.Errorf("the page has %d bytes", n)
 	}
 	k.get(base+"?period=year").want(http.StatusOK).count("svg.chart g.bar", 2*53)
-	k.get(base + "?period=custom&from=2026-13-01").want(http.StatusUnprocessableEntity).has("main", "Write it like")
+	k.get(base+"?period=custom&from=2026-13-01").want(http.StatusUnprocessableEntity).has("main", "Write it like")
 	one := k.get(base+"?by=country&is=DE").want(http.StatusOK).has("main", "Only Country").has("main", "one property at a time")
 	if strings.Contains(one.body, "UTM campaign") {
 		t.Error("other properties are shown beside a filter")

@@ -43,7 +43,7 @@ var arrows = map[string][]string{
 	"internal/faultfs":      {},
 	"internal/e2e":          {},
 	"internal/cluster":      {},
-	"internal/bench":        {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
+	"internal/bench":        {"internal/stats", "internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},
 	"gate":                  {"internal/choice"},

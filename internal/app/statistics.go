@@ -3,7 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
-	"net/url"
+	"strings"
 
 	"assent/internal/consent"
 	"assent/internal/register"
@@ -59,10 +59,9 @@ func (p *Parts) decision(ctx context.Context, s *register.Stored, scopes *scopes
 	}
 	d := stats.Decision{Index: s.Index, Time: s.Time, Parts: make(map[string]bool, len(c.Categories)+len(c.Services)),
 		About: stats.About{Country: c.Country, Language: c.Language, Device: c.Device, Browser: c.Browser, Version: c.Version, GPC: c.GPC}}
-	if page, err := url.Parse(c.Page); err == nil {
-		if host, ok := stats.HostClass(page.Host); ok {
-			d.About.Host = host
-		}
+	host, _, _ := strings.Cut(c.Page, "/")
+	if class, ok := stats.HostClass(host); ok {
+		d.About.Host = class
 	}
 	for key, granted := range c.Categories {
 		d.Parts["c/"+key] = granted
