@@ -161,7 +161,7 @@ func brief(n int64) string {
 	switch {
 	case n >= 1_000_000:
 		return strconv.FormatFloat(float64(n)/1e6, 'f', -1, 64) + " M"
-	case n >= 10_000:
+	case n >= 1000:
 		return strconv.FormatFloat(float64(n)/1e3, 'f', -1, 64) + " k"
 	}
 	return thousands(n)
