@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run demo build deps node test check bench golden fuzz soak geoip shots clean
+.PHONY: run demo build deps node test check bench golden fuzz soak soak-load geoip shots clean
 
 run: ## server on http://localhost:8080, data in ./assent-data
 	$(GO) run ./cmd/assent serve
@@ -38,6 +38,9 @@ fuzz: ## every fuzz target for 20 seconds
 
 soak: ## 1,000 power cuts; ASSENT_SOAK_CUTS and ASSENT_SOAK_SEED change how many and which
 	ASSENT_SOAK_CUTS=$${ASSENT_SOAK_CUTS:-1000} CI=true $(GO) test -count=1 -v -timeout 180m -run 'TestPowerCuts$$' ./internal/app
+
+soak-load: deps ## a server at half of full load for ASSENT_SOAK_MINUTES (60) on each database: memory, goroutines, files, latency
+	$(GO) run ./internal/bench --only soak --soak $${ASSENT_SOAK_MINUTES:-60}
 
 shots: deps ## pictures of every page and layer, to look at, in ./dist/shots
 	ASSENT_SHOTS=$(CURDIR)/dist/shots $(GO) test -count=1 ./internal/banner ./internal/admin ./internal/e2e

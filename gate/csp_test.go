@@ -74,6 +74,7 @@ func TestNonceOf(t *testing.T) {
 func FuzzPermit(f *testing.F) {
 	f.Add("default-src 'self'; script-src 'nonce-a' 'strict-dynamic', img-src *; report-uri /x")
 	f.Add("script-src 'none'; trusted-types a")
+	f.Add("\r")
 	f.Fuzz(func(t *testing.T, header string) {
 		p := testPermission(true)
 		out := p.permit(header)

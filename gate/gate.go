@@ -75,6 +75,11 @@ func New(c Config) (*Gate, error) {
 	return &Gate{config: c, origin: origin, cookie: choice.CookieName(c.Site), news: follow(c, origin)}, nil
 }
 
+// Unknown is closed when the server answers that it has no such site and nothing
+// else is known of it: the key is wrong, and asking again will not help. Pages go on
+// getting the strictest policy.
+func (g *Gate) Unknown() <-chan struct{} { return g.news.unknown }
+
 // Close ends the polling. Pages are still served, by what is known.
 func (g *Gate) Close() { g.news.close() }
 

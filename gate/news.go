@@ -23,11 +23,13 @@ type news struct {
 	url     string
 	current atomic.Pointer[choice.Manifest]
 	first   chan struct{} // closed after the first attempt
+	unknown chan struct{} // closed when the server says that it has no such site, and nothing else is known
 	stop    context.CancelFunc
 	done    sync.WaitGroup
 
 	etag    string // owned by the polling goroutine
 	failing bool   // owned by the polling goroutine
+	told    bool   // unknown is closed; owned by the polling goroutine
 }
 
 // patience is how long a page waits for the first attempt.
@@ -35,7 +37,7 @@ const patience = 3 * time.Second
 
 func follow(c Config, origin string) *news {
 	ctx, stop := context.WithCancel(context.Background())
-	n := &news{config: c, url: origin + "/b/" + url.PathEscape(c.Site) + "/gate.json", first: make(chan struct{}), stop: stop}
+	n := &news{config: c, url: origin + "/b/" + url.PathEscape(c.Site) + "/gate.json", first: make(chan struct{}), unknown: make(chan struct{}), stop: stop}
 	n.load()
 	n.done.Go(func() {
 		n.refresh(ctx)
@@ -106,6 +108,10 @@ func (n *news) read(data []byte) (*choice.Manifest, error) {
 // refresh asks once. What was known before stays in force when it fails.
 func (n *news) refresh(ctx context.Context) {
 	err := n.fetch(ctx)
+	if errors.Is(err, errNoSite) && n.current.Load() == nil && !n.told {
+		n.told = true
+		close(n.unknown)
+	}
 	switch {
 	case ctx.Err() != nil:
 	case err == nil && n.failing:
@@ -119,6 +125,8 @@ func (n *news) refresh(ctx context.Context) {
 	}
 	n.failing = err != nil
 }
+
+var errNoSite = errors.New("the consent server has no such site")
 
 func (n *news) fetch(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, n.url, nil)
@@ -139,6 +147,9 @@ func (n *news) fetch(ctx context.Context) error {
 	data, err := io.ReadAll(io.LimitReader(res.Body, choice.MaxManifest+1))
 	if err != nil {
 		return err
+	}
+	if res.StatusCode == http.StatusNotFound && res.Header.Get("Content-Type") == "application/problem+json" {
+		return fmt.Errorf("%s: %w", n.url, errNoSite) // Assent's own answer, not that of something in between
 	}
 	if res.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %s", n.url, res.Status)

@@ -202,13 +202,14 @@ func IsCertificate(data []byte) bool {
 // VerifyCertificate checks a deletion certificate offline, as Verify checks a
 // receipt: strictly, with trustedKey as there.
 func VerifyCertificate(data []byte, trustedKey string) (*CertificateResult, error) {
-	var trusted []byte
-	if trustedKey != "" {
-		pub, err := parseKey(trustedKey)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
-		}
-		trusted = pub
+	return VerifyCertificateWith(data, Trust{Key: trustedKey})
+}
+
+// VerifyCertificateWith is VerifyCertificate with all that the caller relies on, as in
+// VerifyWith. A certificate carries no cosignatures, so its policy is not looked at.
+func VerifyCertificateWith(data []byte, t Trust) (*CertificateResult, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	if !IsCertificate(data) {
 		return nil, fmt.Errorf("%w, and no deletion certificate of at most 1 MiB either", ErrUnreadable)
@@ -219,8 +220,7 @@ func VerifyCertificate(data []byte, trustedKey string) (*CertificateResult, erro
 		return r.fail("form", "The form is wrong: %s.", err)
 	}
 	r.passed("form", "The certificate is in its one permitted form: nothing unknown, repeated, reordered or loosely written.")
-	pub, err := parseKey(cert.Key)
-	if err != nil {
+	if _, err := parseKey(cert.Key); err != nil {
 		return r.fail("key", "The certificate's key is wrong: %s.", err)
 	}
 	r.Key = cert.Key
@@ -245,12 +245,11 @@ func VerifyCertificate(data []byte, trustedKey string) (*CertificateResult, erro
 		r.Erased += statements[i].Count
 	}
 	r.passed("inclusion", "Each of the %d statements, with its salt, is a leaf of that log; together they name %d records.", len(statements), r.Erased)
-	if trusted != nil {
-		if string(trusted) != string(pub) {
-			return r.fail("trust", "The certificate was signed by another key than the one that you trust.")
-		}
+	if ok, why := t.judge("certificate", cert.Key, c, false); !ok {
+		return r.fail("trust", "%s", why)
+	} else if why != "" {
 		r.KeyTrusted = true
-		r.passed("trust", "The key is the one that you trust.")
+		r.passed("trust", "%s", why)
 	}
 	r.Valid = true
 	return r, nil

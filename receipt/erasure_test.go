@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,23 +65,7 @@ func sampleCertificate(t testing.TB) *Certificate {
 }
 
 func TestCertificateGolden(t *testing.T) {
-	got := sampleCertificate(t).Marshal()
-	file := filepath.Join("testdata", "certificate.json")
-	if *update {
-		if err := os.WriteFile(file, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("the format changed:\n%s\nwant\n%s", got, want)
-	}
-	if canonical, err := jcs.Transform(got); err != nil || !bytes.Equal(canonical, got) {
-		t.Errorf("not canonical JSON: %v\n%s", err, canonical)
-	}
+	want := golden(t, "certificate.json", sampleCertificate(t).Marshal())
 	r, err := VerifyCertificate(want, sampleCertificate(t).Key)
 	if err != nil || !r.Valid || !r.KeyTrusted || r.Erased != 6 || len(r.Statements) != 2 {
 		t.Errorf("%+v, %v", r, err)

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -21,7 +22,7 @@ import (
 const EvidenceType = "assent/evidence/v1"
 
 // The files of an evidence pack, a ZIP archive. README.txt and verify.html are
-// for people and prove nothing.
+// for people and prove nothing; no signature covers them (see Beside).
 const (
 	EvidenceManifest   = "manifest.json"
 	EvidenceCheckpoint = "checkpoint"
@@ -38,9 +39,10 @@ const (
 )
 
 // Manifest says what is in an evidence pack. Everything in it is checked against
-// the checkpoint, but for the times, which say what was asked for.
+// the checkpoint, but for the times, which say what was asked for, and the writer.
 type Manifest struct {
 	Type      string      `json:"type"`
+	Writer    string      `json:"writer,omitempty"` // program and version that wrote the pack; covered by no signature
 	Site      string      `json:"site"`
 	Key       string      `json:"key"`                 // note verifier key of the log
 	Witnesses []string    `json:"witnesses,omitempty"` // of the checkpoint's cosignatures, in their order
@@ -110,7 +112,22 @@ type EvidenceResult struct {
 	Records      int64         `json:"records"`
 	Versions     int           `json:"versions"` // notice versions, each the one that its name says
 	Cosignatures []Cosignature `json:"cosignatures,omitempty"`
+	// Uncovered are the files for people of which it could not be told whether they
+	// are as they were written: another version wrote them.
+	Uncovered []string `json:"uncovered,omitempty"`
 }
+
+// Beside are the files for people that a program writes into its packs, by name.
+// No log signs them, so a verifier holds them against its own copies: a page that
+// was exchanged on the way could say "valid" of anything.
+type Beside struct {
+	Writer string // program and version, as the manifests of its packs name it
+	Files  map[string][]byte
+}
+
+// StepBeside is the name of the step that holds the files for people against the
+// verifier's own; where only it fails, the records themselves hold.
+const StepBeside = "beside"
 
 // IsArchive tells a ZIP archive by its first bytes.
 func IsArchive(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x04")) }
@@ -118,13 +135,19 @@ func IsArchive(head []byte) bool { return bytes.HasPrefix(head, []byte("PK\x03\x
 // VerifyEvidence checks an evidence pack offline: each record with its salt is the
 // leaf that it says, without gaps; the leaves and the hashes beside them give
 // the root that the checkpoint signs; each notice version that a record names
-// is there and is the one of that name. Memory does not depend on the number
+// is there and is the one of that name, and no other; the files for people are
+// those of beside, if the pack is of the same writer. Without beside, or of
+// another writer, they are Uncovered. Memory does not depend on the number
 // of records. What cannot be read as such a pack is ErrUnreadable.
-func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Policy) (*EvidenceResult, error) {
-	if trustedKey != "" {
-		if _, err := parseKey(trustedKey); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
-		}
+func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Policy, beside *Beside) (*EvidenceResult, error) {
+	return VerifyEvidenceWith(data, size, Trust{Key: trustedKey, Policy: policy}, beside)
+}
+
+// VerifyEvidenceWith is VerifyEvidence with all that the caller relies on, as in
+// VerifyWith.
+func VerifyEvidenceWith(data io.ReaderAt, size int64, t Trust, beside *Beside) (*EvidenceResult, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	archive, err := zip.NewReader(data, size)
 	if err != nil {
@@ -146,7 +169,7 @@ func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Pol
 	if err := dec.Decode(&e.manifest); err != nil || e.manifest.Type != EvidenceType {
 		return nil, fmt.Errorf("%w: its manifest is not that of %s", ErrUnreadable, EvidenceType)
 	}
-	for _, step := range []func() (name, said string, err error){e.form, e.checkpoint, e.records, e.notices} {
+	for _, step := range []func() (name, said string, err error){e.form, e.checkpoint, e.records, e.notices, func() (name, said string, err error) { return e.beside(beside) }} {
 		name, said, err := step()
 		if err != nil {
 			e.say(name, false, "%s.", err)
@@ -154,7 +177,7 @@ func VerifyEvidence(data io.ReaderAt, size int64, trustedKey string, policy *Pol
 		}
 		e.say(name, true, "%s", said)
 	}
-	e.trust(trustedKey, policy)
+	e.trust(t)
 	return e.result, nil
 }
 
@@ -217,7 +240,7 @@ func (e *evidence) checkpoint() (name, said string, err error) {
 	e.head = c
 	r := e.result
 	r.Key, r.Origin, r.Size, r.Root, r.Cosignatures = e.manifest.Key, c.Origin, c.Size, c.Root, cosignatures
-	return "checkpoint", fmt.Sprintf("The checkpoint of the log %s, %d records, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures)), nil
+	return "checkpoint", fmt.Sprintf("The checkpoint of the log %s, %s, root %s, is signed by the key%s.", c.Origin, entries(c.Size), c.Root, by(cosignatures)), nil
 }
 
 func (e *evidence) records() (name, said string, err error) {
@@ -242,7 +265,7 @@ func (e *evidence) records() (name, said string, err error) {
 	}
 	r := e.result
 	r.First, r.Leaves, r.Records = m.First, m.Leaves, m.Records
-	return name, fmt.Sprintf("All %d entries from index %d on are those of the log, none is missing between them: %d records, %d that were erased or speak of an erasure.", m.Leaves, m.First, m.Records, m.Leaves-m.Records), nil
+	return name, fmt.Sprintf("From index %d on, %s: those of the log, and none is missing between them. Records: %d. Erased, or about an erasure: %d.", m.First, entries(m.Leaves), m.Records, m.Leaves-m.Records), nil
 }
 
 // lines reads records.ndjson: {"index":…,"record":{…},"salt":"…"} as the export
@@ -329,6 +352,9 @@ func (e *evidence) notices() (name, said string, err error) {
 		if sum := sha256.Sum256(content); !ok || hex.EncodeToString(sum[:]) != version {
 			return name, "", fmt.Errorf("%s is not the notice version of that name", file)
 		}
+		if !e.versions[version] {
+			return name, "", fmt.Errorf("%s is a notice version that no record names", file)
+		}
 		e.result.Versions++
 	}
 	for version := range e.versions {
@@ -336,23 +362,52 @@ func (e *evidence) notices() (name, said string, err error) {
 			return name, "", fmt.Errorf("the notice version %s, which a record names, is not there", version)
 		}
 	}
-	return name, fmt.Sprintf("The %d notice versions are those that the records name, as they were shown.", len(e.versions)), nil
+	return name, fmt.Sprintf("The notice versions are those that the records name, as they were shown: %d.", len(e.versions)), nil
+}
+
+// beside holds the files for people against the verifier's own.
+func (e *evidence) beside(own *Beside) (name, said string, err error) {
+	name = StepBeside
+	var there []string
+	for _, file := range []string{EvidenceReadme, EvidencePage} {
+		if e.files[file] != nil {
+			there = append(there, file)
+		}
+	}
+	list := strings.Join(there, " and ")
+	switch {
+	case len(there) == 0:
+		return name, "There is no file for people in it.", nil
+	case own == nil || e.manifest.Writer != own.Writer:
+		e.result.Uncovered = there
+		return name, fmt.Sprintf("Not compared: %s, which no signature covers. The pack says that %s wrote it. Rely on neither text nor page unless you know where they are from.", list, cmp.Or(e.manifest.Writer, "another version")), nil
+	}
+	for _, file := range there {
+		data, err := e.read(file, maxNotice)
+		if err != nil {
+			return name, "", err
+		}
+		if !bytes.Equal(data, own.Files[file]) {
+			return name, "", fmt.Errorf("%s is not the one that %s ships: it was altered; do not open it", file, own.Writer)
+		}
+	}
+	return name, fmt.Sprintf("%s, which no signature covers: the same that %s ships.", list, own.Writer), nil
 }
 
 // trust holds the key and the cosignatures against what the caller trusts.
-func (e *evidence) trust(trustedKey string, policy *Policy) {
+func (e *evidence) trust(t Trust) {
 	r := e.result
-	if trustedKey != "" {
-		trusted, _ := parseKey(trustedKey)
-		pub, _ := parseKey(r.Key)
-		if r.KeyTrusted = string(trusted) == string(pub); !r.KeyTrusted {
-			e.say("trust", false, "The pack was signed by another key than the one that you trust.")
+	listed, met, sentence := false, false, ""
+	if t.Policy != nil {
+		listed, met, sentence = t.Policy.judge(r.Key, r.Cosignatures)
+	}
+	if ok, why := t.judge("pack", r.Key, Checkpoint{Origin: r.Origin, Size: r.Size, Root: r.Root}, met); why != "" {
+		e.say("trust", ok, "%s", why)
+		if r.KeyTrusted = ok; !ok {
 			return
 		}
-		e.say("trust", true, "The key is the one that you trust.")
 	}
-	if policy != nil {
-		listed, met, sentence := policy.judge(r.Key, r.Cosignatures)
+	if t.Policy != nil {
 		e.say("policy", met, "%s", sentence)
 		if r.PolicyMet = met; !met {
 			return

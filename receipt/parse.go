@@ -22,8 +22,11 @@ func ParseRecord(data []byte) (*Record, error) {
 
 // Parse is ParseRecord into a record that is used again: its maps are emptied
 // and filled. After an error the record holds nothing of use.
-func (r *Record) Parse(data []byte) error {
-	s := scanner{text: string(data)}
+func (r *Record) Parse(data []byte) error { return r.ParseString(string(data)) }
+
+// ParseString is Parse of a string, which the record's values share.
+func (r *Record) ParseString(text string) error {
+	s := scanner{text: text}
 	s.record(r)
 	if s.failed || s.at != len(s.text) || r.Type != RecordType {
 		return errForm
@@ -123,6 +126,10 @@ func (s *scanner) string() string {
 		return ""
 	}
 	rest := s.text[s.at:]
+	if end := strings.IndexByte(rest, '"'); end >= 0 && ordinary(rest[:end]) {
+		s.at += end + 1
+		return rest[:end]
+	}
 	for i := range len(rest) {
 		switch c := rest[i]; {
 		case c == '"':
@@ -138,6 +145,17 @@ func (s *scanner) string() string {
 	}
 	s.failed = true
 	return ""
+}
+
+// ordinary tells whether a text is of printable ASCII without a backslash, as nearly
+// all are.
+func ordinary(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < 0x20 || c >= utf8.RuneSelf || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // escaped reads on in a string whose first escape is i bytes ahead.

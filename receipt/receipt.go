@@ -1,13 +1,14 @@
 package receipt
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"strings"
+	"sync"
 
 	"github.com/transparency-dev/formats/proof"
 	"golang.org/x/mod/sumdb/tlog"
@@ -41,11 +42,41 @@ var ErrTrustedKey = errors.New("the key to trust cannot be read; it looks like c
 // over the record's canonical JSON. Without the salt it tells nothing about
 // the record; its leaf hash is tlog.RecordHash of these 32 bytes.
 func Commit(salt, record []byte) [32]byte {
-	mac := hmac.New(sha256.New, salt)
-	mac.Write(record)
-	var sum [32]byte
-	mac.Sum(sum[:0])
-	return sum
+	if len(salt) > sha256.BlockSize {
+		sum := sha256.Sum256(salt)
+		salt = sum[:]
+	}
+	// crypto/hmac prepares a key for being used again, which costs as much as hashing
+	// a record; here every key is used once (RFC 2104).
+	h := hashes.Get().(*hashing)
+	defer hashes.Put(h)
+	h.padded(0x36, salt, record, h.inner[:0])
+	h.padded(0x5c, salt, h.inner[:], h.outer[:0])
+	return h.outer
+}
+
+// hashing is what Commit needs, and does not allocate again.
+type hashing struct {
+	hash.Hash
+	block        [sha256.BlockSize]byte
+	inner, outer [sha256.Size]byte
+}
+
+var hashes = sync.Pool{New: func() any { return &hashing{Hash: sha256.New()} }}
+
+// padded appends to sum the hash of the key, filled up to a block and changed by pad,
+// and a text.
+func (h *hashing) padded(pad byte, key, text, sum []byte) {
+	for i := range h.block {
+		h.block[i] = pad
+	}
+	for i, b := range key {
+		h.block[i] ^= b
+	}
+	h.Reset()
+	h.Write(h.block[:])
+	h.Write(text)
+	h.Sum(sum)
 }
 
 // Receipt is what proves that a record is in a site's register. As JSON it has
@@ -108,7 +139,7 @@ type Result struct {
 	Key        string    `json:"key"`         // note verifier key that signed the checkpoint
 	Origin     string    `json:"origin"`      // name of the log
 	Index      int64     `json:"index"`       // of the record's leaf
-	Size       int64     `json:"size"`        // records in the log at the checkpoint
+	Size       int64     `json:"size"`        // entries in the log at the checkpoint
 	Root       tlog.Hash `json:"root"`        // of the tree at the checkpoint
 	Record     *Record   `json:"record"`
 	RecordJSON []byte    `json:"-"` // the record as it was committed to
@@ -154,13 +185,16 @@ func Verify(data []byte, trustedKey string) (*Result, error) {
 // is signed by a log that the policy lists, if it lists any, and cosigned by
 // witnesses as its quorum says. Nil demands nothing.
 func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, error) {
-	var trusted []byte
-	if trustedKey != "" {
-		pub, err := parseKey(trustedKey)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrTrustedKey, err)
-		}
-		trusted = pub
+	return VerifyWith(data, Trust{Key: trustedKey, Policy: policy})
+}
+
+// VerifyWith is Verify with all that the caller relies on. With a history a receipt
+// under a former or a later key than the trusted one is valid, too, as far as the
+// rotations between them say so; one under a key that was replaced or stolen is not
+// where the log never signed it, or anybody could have.
+func VerifyWith(data []byte, t Trust) (*Result, error) {
+	if err := t.check(); err != nil {
+		return nil, err
 	}
 	if err := readable(data); err != nil {
 		return nil, err
@@ -173,8 +207,7 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 	r.Record, r.RecordJSON = rec.record, rec.Record
 	r.passed("form", "The receipt is in its one permitted form: nothing unknown, repeated, reordered or loosely written.")
 
-	pub, err := parseKey(rec.Key)
-	if err != nil {
+	if _, err := parseKey(rec.Key); err != nil {
 		return r.fail("key", "The receipt's key is wrong: %s.", err)
 	}
 	r.Key = rec.Key
@@ -185,7 +218,7 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 		return r.fail("checkpoint", "The checkpoint does not hold: %s.", err)
 	}
 	r.Origin, r.Size, r.Root, r.Cosignatures = c.Origin, c.Size, c.Root, cosignatures
-	r.passed("checkpoint", "The checkpoint of the log %s, %d records, root %s, is signed by the key%s.", c.Origin, c.Size, c.Root, by(cosignatures))
+	r.passed("checkpoint", "The checkpoint of the log %s, %s, root %s, is signed by the key%s.", c.Origin, entries(c.Size), c.Root, by(cosignatures))
 
 	if site := rec.record.Site; site == "" || strings.Contains(site, "/") || !strings.HasSuffix(c.Origin, "/log/"+site) {
 		return r.fail("site", "The record is of the site %q and the log %s is of another.", site, c.Origin)
@@ -194,20 +227,22 @@ func VerifyPolicy(data []byte, trustedKey string, policy *Policy) (*Result, erro
 
 	commitment := Commit(rec.Salt, rec.Record)
 	if err := tlog.CheckRecord(rec.Proof, c.Size, c.Root, rec.Index, tlog.RecordHash(commitment[:])); err != nil {
-		return r.fail("inclusion", "The record, with this salt, is not record %d of that log: it or the proof was changed.", rec.Index)
+		return r.fail("inclusion", "The record, with this salt, is not entry %d of that log: it or the proof was changed.", rec.Index)
 	}
 	r.Index = rec.Index
-	r.passed("inclusion", "The record, with its salt, is record %d of that log.", rec.Index)
+	r.passed("inclusion", "The record, with its salt, is entry %d of that log.", rec.Index)
 
-	if trusted != nil {
-		if string(trusted) != string(pub) {
-			return r.fail("trust", "The receipt was signed by another key than the one that you trust.")
-		}
-		r.KeyTrusted = true
-		r.passed("trust", "The key is the one that you trust.")
+	listed, met, sentence := false, false, ""
+	if t.Policy != nil {
+		listed, met, sentence = t.Policy.judge(rec.Key, cosignatures)
 	}
-	if policy != nil {
-		listed, met, sentence := policy.judge(rec.Key, cosignatures)
+	if ok, why := t.judge("receipt", rec.Key, c, met); !ok {
+		return r.fail("trust", "%s", why)
+	} else if why != "" {
+		r.KeyTrusted = true
+		r.passed("trust", "%s", why)
+	}
+	if t.Policy != nil {
 		if !met {
 			return r.fail("policy", "%s", sentence)
 		}
@@ -304,4 +339,12 @@ func parse(data []byte) (*parsed, error) {
 		return nil, errForm
 	}
 	return p, nil
+}
+
+// entries writes a number of entries in words.
+func entries(n int64) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return fmt.Sprintf("%d entries", n)
 }

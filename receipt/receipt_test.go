@@ -69,7 +69,14 @@ func sampleOf(t testing.TB, record *Record, origin string, index, size int64) *R
 
 func TestReceiptGolden(t *testing.T) {
 	got := sample(t, 5, 11).Marshal()
-	file := filepath.Join("testdata", "receipt.json")
+	golden(t, "receipt.json", got)
+}
+
+// golden holds a document against its file in testdata, and returns that. It is
+// canonical JSON (RFC 8785).
+func golden(t *testing.T, name string, got []byte) (want []byte) {
+	t.Helper()
+	file := filepath.Join("testdata", name)
 	if *update {
 		if err := os.WriteFile(file, got, 0o644); err != nil {
 			t.Fatal(err)
@@ -80,11 +87,12 @@ func TestReceiptGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Errorf("the receipt differs from %s:\n%s", file, got)
+		t.Errorf("the document differs from %s:\n%s", file, got)
 	}
 	if canonical, err := jcs.Transform(got); err != nil || !bytes.Equal(canonical, got) {
-		t.Errorf("the receipt is not RFC 8785: %v\n%s", err, canonical)
+		t.Errorf("the document is not RFC 8785: %v\n%s", err, canonical)
 	}
+	return want
 }
 
 func TestVerifyAccepts(t *testing.T) {

@@ -175,7 +175,7 @@ export async function verify(text: string): Promise<Result> {
     step = "checkpoint";
     const c = await openCheckpoint(proof.checkpoint, r.key, witnesses);
     Object.assign(r, { origin: c.origin, size: c.size, witnesses: c.witnesses });
-    passed(`The checkpoint of the log ${c.origin}, ${c.size} records, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
+    passed(`The checkpoint of the log ${c.origin}, ${c.size} ${c.size === 1 ? "entry" : "entries"}, is signed by the key` + (c.witnesses.length ? ", and cosigned by " + c.witnesses.map((w) => w.name).join(", ") + "." : "."));
 
     step = "site";
     const site = record["site"] as string;
@@ -188,9 +188,9 @@ export async function verify(text: string): Promise<Result> {
     const leaf = await sha256(join(Uint8Array.of(0), commitment));
     check(proof.index < c.size, "the record is beyond the log's end");
     const root = await rootFrom(leaf, proof.index, c.size, proof.hashes);
-    check(root !== null && same(root, c.root), `the record, with this salt, is not record ${proof.index} of that log: it or the proof was changed`);
+    check(root !== null && same(root, c.root), `the record, with this salt, is not entry ${proof.index} of that log: it or the proof was changed`);
     r.index = proof.index;
-    passed(`The record, with its salt, is record ${proof.index} of that log.`);
+    passed(`The record, with its salt, is entry ${proof.index} of that log.`);
     r.valid = true;
   } catch (e) {
     if (!(e instanceof Invalid)) throw e;

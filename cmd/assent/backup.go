@@ -81,6 +81,9 @@ func (c *call) makeBackup(ctx context.Context, cfg app.Config, to backup.Target,
 		return err
 	}
 	answer.Bytes = size
+	if err := app.LogBackup(ctx, cfg, answer.Header); err != nil {
+		fmt.Fprintf(c.err, "The backup is made, but could not be noted in the activity log: %s\n", explain(err))
+	}
 	if to.Path == "-" { // standard output is the backup's
 		c.out = c.err
 	}
@@ -95,7 +98,7 @@ func (c *call) printBackup(a backupAnswer, asJSON bool) error {
 	for _, n := range a.Rows {
 		rows += n
 	}
-	_, err := fmt.Fprintf(c.out, "%s: %s\n%d records, %d rows in %d tables\n", a.File, a.Header, a.Rows["record"], rows, len(a.Rows))
+	_, err := fmt.Fprintf(c.out, "%s: %s\n%s, %s in %s\n", a.File, a.Header, counted(a.Rows["record"], "record"), counted(rows, "row"), counted(len(a.Rows), "table"))
 	return err
 }
 

@@ -48,12 +48,13 @@ func commands() []command {
 	return []command{
 		{"demo", "", "sample shop, third-party trackers and console on loopback, data in a temporary folder", runDemo},
 		{"serve", "", "the server: visitors, console, register", runServe},
-		{"site", "add | list | show KEY | publish KEY", "sites, their domains and notice versions", runSite},
+		{"site", siteUsage, "sites, their domains and notice versions", runSite},
 		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
 		{"verify", "RECEIPT", "check a receipt, a deletion certificate or an evidence pack offline; - reads standard input", runVerify},
 		{"witness", "[key | add VKEY | remove ORIGIN | ask URL VKEY | drop VKEY | list]", "cosign the registers of others; ask: have yours cosigned", runWitness},
 		{"monitor", "URL", "follow a register of others and say whether its history was rewritten", runMonitor},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
+		{"key", "list | rotate | history", "the key that signs registers: which there were, replacing it, and the statement that joins the old to the new", runKey},
 		{"evidence", "", "a period of a site's register as a file that verifies without this server", runEvidence},
 		{"export", "", "a site's register to standard output", runExport},
 		{"stats", "", "counts of a site's banner and pages, by time or by one dimension", runStats},
@@ -61,6 +62,11 @@ func commands() []command {
 		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},
 		{"retention", "list | set | drop | preview | run", "how long records are kept, and removing those whose time is over", runRetention},
+		{"webhook", "add | list | remove ID | rotate ID | enable ID | test ID | deliveries ID | replay ID", "systems of yours that are told what happens on a site", runWebhook},
+		{"mail", "test", "send a letter, to see whether the mail server takes it", runMail},
+		{"job", "list | replay ID | drop ID", "letters and messages that wait, and those that were given up", runJob},
+		{"token", "add | list | revoke ID", "API tokens, with which other programs use the API", runToken},
+		{"org", "add --name N | list | show ID", "organisations: whose sites and members are whose", runOrg},
 		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},
@@ -123,7 +129,7 @@ func printOverview(w io.Writer) {
 func (c *call) parse(want int) error {
 	help := c.flags.BoolP("help", "h", false, "show this help")
 	if err := c.flags.Parse(c.args); err != nil {
-		return fault.New(fault.Invalid, "%v; assent %s --help shows the flags", err, c.command.name)
+		return fault.New(fault.Invalid, "%s; assent %s --help shows the flags.", wrongFlag(err), c.command.name)
 	}
 	if *help {
 		c.printHelp()
@@ -138,14 +144,40 @@ func (c *call) parse(want int) error {
 	return nil
 }
 
+// wrongFlag says what is wrong with the flags, without the words of the parsers.
+func wrongFlag(err error) string {
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return "--" + wrong.GetFlag().Name + " " + wrongValue(wrong.GetFlag(), wrong.GetValue())
+	}
+	return err.Error()
+}
+
+// wrongValue says which values a flag takes.
+func wrongValue(f *pflag.Flag, v string) string {
+	switch f.Value.Type() {
+	case "int":
+		return fmt.Sprintf("%q is not a whole number", v)
+	case "bool":
+		return fmt.Sprintf("%q is neither true nor false", v)
+	case "duration":
+		return fmt.Sprintf("%q is not a span of time like 90s, 5m or 2h", v)
+	case "stringSlice":
+		return fmt.Sprintf("%q cannot be read: write the values without quotation marks, with commas between them, or repeat the flag", v)
+	}
+	return fmt.Sprintf("%q cannot be used", v)
+}
+
 func (c *call) fromEnvironment() (err error) {
 	c.flags.VisitAll(func(f *pflag.Flag) {
 		v, ok := os.LookupEnv(twin(f.Name))
 		if !ok || f.Changed || f.Name == "help" || err != nil {
 			return
 		}
+		if v == "" && f.Value.Type() != "string" { // left empty in a file of settings
+			return
+		}
 		if e := c.flags.Set(f.Name, v); e != nil {
-			err = fault.New(fault.Invalid, "%s cannot be used: %v", twin(f.Name), e)
+			err = fault.New(fault.Invalid, "%s %s.", twin(f.Name), wrongValue(f, v))
 		}
 	})
 	return err

@@ -83,7 +83,7 @@ func runErase(ctx context.Context, c *call) error {
 		return cmpErr(err, c.printJSON(answer))
 	}
 	for _, s := range answer.Sites {
-		fmt.Fprintf(c.out, "Erased: %d records of the site %s. Its log says so at %s.\n", s.Records, s.Site, places(s.Leaves))
+		fmt.Fprintf(c.out, "Erased: %s of the site %s. Its log says so at %s.\n", counted(s.Records, "record"), s.Site, places(s.Leaves))
 		for _, file := range s.Certificates {
 			fmt.Fprintln(c.out, "Deletion certificate: "+file)
 		}

@@ -7,8 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
+	"assent/internal/account"
+	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/register"
 	"assent/receipt"
@@ -16,22 +19,17 @@ import (
 
 func runEvidence(ctx context.Context, c *call) error {
 	cfg := c.storage()
-	key := c.flags.String("site", "", "site key")
-	from := c.flags.String("from", "", "first day, YYYY-MM-DD, UTC")
-	to := c.flags.String("to", "", "last day, YYYY-MM-DD, UTC, included")
+	of := c.periodFlags()
 	out := c.flags.StringP("output", "o", "", "file to write, which is not there yet")
 	if err := c.parse(0); err != nil {
 		return err
 	}
-	if *key == "" || *out == "" {
+	if of.site == "" || *out == "" {
 		return fault.New(fault.Invalid, "Say which site and where to: assent evidence --site KEY -o FILE.zip")
 	}
 	q := register.EvidenceQuery{Now: time.Now()}
 	var err error
-	if q.From, err = day(*from, 0); err != nil {
-		return err
-	}
-	if q.To, err = day(*to, 1); err != nil {
+	if q.From, q.To, err = of.instants(); err != nil {
 		return err
 	}
 	cfg.Existing = true
@@ -40,10 +38,10 @@ func runEvidence(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
+	if q.SiteID, err = siteID(ctx, parts, of.site); err != nil {
 		return err
 	}
-	q.Page = parts.VerifyPage()
+	q.Beside = app.EvidenceBeside()
 	q.Notice = func(ctx context.Context, version string) ([]byte, error) {
 		v, err := parts.Sites.Version(ctx, version)
 		if err != nil {
@@ -63,12 +61,16 @@ func runEvidence(ctx context.Context, c *call) error {
 	if err := os.Link(draft.Name(), *out); err != nil {
 		return fault.Wrap(fault.Invalid, err, "%s is there already, or cannot be made.", *out)
 	}
-	fmt.Fprintf(c.err, "%d records, index %d to %d: %s\n", m.Records, m.First, m.First+m.Leaves-1, *out)
+	what := counted(m.Records, "record")
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterPack, Site: of.site, Detail: map[string]string{"what": what, "from": of.from, "to": of.to}}); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "%s, index %d to %d: %s\n", what, m.First, m.First+m.Leaves-1, *out)
 	return nil
 }
 
 // verifyEvidence checks a pack; nil, nil when the file is none.
-func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJSON bool) (isPack bool, err error) {
+func (c *call) verifyEvidence(name string, trust receipt.Trust, asJSON bool) (isPack bool, err error) {
 	if name == "-" {
 		return false, nil
 	}
@@ -85,7 +87,8 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 	if err != nil {
 		return true, err
 	}
-	r, err := receipt.VerifyEvidence(f, info.Size(), trusted, policy)
+	beside := app.EvidenceBeside()
+	r, err := receipt.VerifyEvidenceWith(f, info.Size(), trust, &beside)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return true, fault.New(fault.Invalid, "%v", err)
 	}
@@ -97,10 +100,17 @@ func (c *call) verifyEvidence(name, trusted string, policy *receipt.Policy, asJS
 	default:
 		printSteps(c.out, r.Steps)
 		if !r.Valid {
-			fmt.Fprintln(c.out, "\nNOT VALID: this evidence pack proves nothing.")
+			verdict := "this evidence pack proves nothing."
+			if r.Steps[len(r.Steps)-1].Name == receipt.StepBeside {
+				verdict = "the records hold, but a file beside them was altered."
+			}
+			fmt.Fprintln(c.out, "\nNOT VALID: "+verdict)
 			break
 		}
-		fmt.Fprintf(c.out, "\nVALID: %d records of %s, index %d to %d.\n", r.Records, r.Origin, r.First, r.First+r.Leaves-1)
+		fmt.Fprintf(c.out, "\nVALID: %s of %s, index %d to %d.\n", counted(r.Records, "record"), r.Origin, r.First, r.First+r.Leaves-1)
+		if len(r.Uncovered) > 0 {
+			fmt.Fprintf(c.out, "Not covered: %s.\n", strings.Join(r.Uncovered, ", "))
+		}
 		printCosignatures(c.out, r.Cosignatures, r.PolicyMet)
 		printKey(c.out, "pack", r.Key, r.KeyTrusted)
 	}

@@ -55,6 +55,15 @@ func runGate(ctx context.Context, c *call) error {
 		return err
 	}
 	defer g.Close()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		select {
+		case <-g.Unknown():
+			stop(fault.New(fault.NotFound, "The Assent server at %s has no site %q. assent site list shows the keys; without --site the gate cannot know what to let through.", *server, *site))
+		case <-ctx.Done():
+		}
+	}()
 	return serveGate(ctx, c.err, *listen, *upstream, g.Wrap(proxy))
 }
 
@@ -79,6 +88,9 @@ func serveGate(ctx context.Context, out io.Writer, listen, upstream string, h ht
 	err = server.Shutdown(end)
 	if errors.Is(err, context.DeadlineExceeded) { // streams that go on by themselves
 		err = server.Close()
+	}
+	if why, ok := errors.AsType[*fault.Error](context.Cause(ctx)); ok && err == nil {
+		err = why
 	}
 	return err
 }

@@ -74,6 +74,9 @@ func (c *call) tell(r *wire.Report, asJSON bool) error {
 		if r.FirstUse {
 			fmt.Fprintf(c.out, "The key is what the log's own server says; compare it with the one that the operator publishes elsewhere:\n  %s\n", r.Key)
 		}
+		for _, rotation := range r.Rotations {
+			fmt.Fprintf(c.out, "The log's key was replaced on %s, with %d records. Old and new key say so of each other; the new one:\n  %s\n", rotation.Time.Format(time.RFC3339), rotation.Size, rotation.New)
+		}
 		for _, f := range r.Findings {
 			fmt.Fprintf(c.out, "%s: %s\n", strings.ToUpper(f.Kind), f.Message)
 			for _, file := range f.Evidence {
@@ -81,7 +84,7 @@ func (c *call) tell(r *wire.Report, asJSON bool) error {
 			}
 		}
 		if len(r.Findings) == 0 {
-			fmt.Fprintf(c.out, "CONSISTENT: %s has %d records, %d of them new, root %s.\n", r.Origin, r.Size, r.Size-r.Before, r.Root)
+			fmt.Fprintf(c.out, "CONSISTENT: %s has %s (decisions, and statements about erasures), %d of them new, root %s.\n", r.Origin, counted(r.Size, "entry"), r.Size-r.Before, r.Root)
 		}
 	}
 	if len(r.Findings) > 0 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/interchange"
@@ -20,6 +21,7 @@ func runFsck(ctx context.Context, c *call) error {
 		return err
 	}
 	cfg.Existing, cfg.Inspect = true, true
+	collectLess()
 	parts, err := c.open(ctx, cfg)
 	if err != nil {
 		return err
@@ -54,27 +56,19 @@ func runFsck(ctx context.Context, c *call) error {
 
 func runExport(ctx context.Context, c *call) error {
 	cfg := c.storage()
-	key := c.flags.String("site", "", "site key")
+	of := c.periodFlags()
 	format := c.flags.String("format", "ndjson", "ndjson (whole records), csv, jsonld (ISO/IEC TS 27560 with DPV terms) or kantara (consent receipts 1.1)")
 	contact := contactFlags(c)
-	from := c.flags.String("from", "", "first day, YYYY-MM-DD, UTC")
-	to := c.flags.String("to", "", "last day, YYYY-MM-DD, UTC, included")
 	if err := c.parse(0); err != nil {
 		return err
 	}
-	if *key == "" {
+	if of.site == "" {
 		return fault.New(fault.Invalid, "Say which site: assent export --site KEY (assent site list shows the keys).")
 	}
 	q := register.ExportQuery{Format: *format}
 	var err error
-	if q.From, err = day(*from, 0); err != nil {
+	if q.From, q.To, err = of.instants(); err != nil {
 		return err
-	}
-	if q.To, err = day(*to, 1); err != nil {
-		return err
-	}
-	if !q.From.IsZero() && !q.To.IsZero() && !q.From.Before(q.To) {
-		return fault.New(fault.Invalid, "--from %s is after --to %s.", *from, *to)
 	}
 	cfg.Existing = true
 	parts, err := c.open(ctx, cfg)
@@ -82,17 +76,55 @@ func runExport(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if q.SiteID, err = siteID(ctx, parts, *key); err != nil {
+	s, err := parts.Sites.Get(ctx, of.site)
+	if err != nil {
+		return err
+	}
+	q.SiteID = s.ID
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterExport, Site: of.site, Detail: map[string]string{"format": *format, "from": of.from, "to": of.to}}); err != nil {
 		return err
 	}
 	n, err := parts.Export(ctx, c.out, q, *contact)
 	if err == nil {
-		fmt.Fprintf(c.err, "%d records\n", n)
+		fmt.Fprintln(c.err, counted(n, "record"))
 	}
 	if err == nil && *format == interchange.Kantara && !contact.Complete() {
 		fmt.Fprintln(c.err, "They fit the schema, but the specification also wants to know how to reach the controller. Add --contact, --email, --phone and --address.")
 	}
+	if err == nil && *format == interchange.Kantara {
+		v, err := parts.Sites.Version(ctx, s.Version)
+		if err != nil {
+			return err
+		}
+		if v.Notice.Controller.PolicyURL == "" {
+			fmt.Fprintln(c.err, "The field policyUrl is empty where the notice names no privacy policy: give its address in the console, under Banner, Who asks, and publish.")
+		}
+	}
 	return err
+}
+
+// period is a span of days of a site's register.
+type period struct{ site, from, to string }
+
+// periodFlags declares the flags that say which site and which days.
+func (c *call) periodFlags() *period {
+	p := new(period)
+	c.flags.StringVar(&p.site, "site", "", "site key")
+	c.flags.StringVar(&p.from, "from", "", "first day, YYYY-MM-DD, UTC")
+	c.flags.StringVar(&p.to, "to", "", "last day, YYYY-MM-DD, UTC, included")
+	return p
+}
+
+// instants are the first instant of the span, and the first after it; zero where
+// there is no bound.
+func (p *period) instants() (from, to time.Time, err error) {
+	if from, err = day(p.from, 0); err != nil {
+		return from, to, err
+	}
+	if to, err = day(p.to, 1); err == nil && !from.IsZero() && !to.IsZero() && !from.Before(to) {
+		err = fault.New(fault.Invalid, "--from %s is after --to %s.", p.from, p.to)
+	}
+	return from, to, err
 }
 
 // contactFlags declare what no notice version says about the controller.
@@ -149,7 +181,7 @@ func printReport(w io.Writer, r *register.FsckReport, versions int) {
 	}
 	erased := ""
 	if r.Erased > 0 {
-		erased = fmt.Sprintf(" (and %d erased, as %d leaves say)", r.Erased, r.Erasures)
+		erased = fmt.Sprintf(" (and %d erased, as %s)", r.Erased, map[bool]string{true: "1 leaf says", false: fmt.Sprintf("%d leaves say", r.Erasures)}[r.Erasures == 1])
 	}
-	fmt.Fprintf(w, "Checked: %d registers, %d records%s, %d tiles, %d notice versions. %s\n", r.Logs, r.Records, erased, r.Tiles, versions, verdict)
+	fmt.Fprintf(w, "Checked: %s, %s%s, %s, %s. %s\n", counted(r.Logs, "register"), counted(r.Records, "record"), erased, counted(r.Tiles, "tile"), counted(versions, "notice version"), verdict)
 }

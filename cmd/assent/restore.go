@@ -60,20 +60,24 @@ func runRestore(ctx context.Context, c *call) error {
 }
 
 func (c *call) printRestored(r *app.Restored) error {
-	fmt.Fprintf(c.out, "Restored: %d registers, %d records, checked.\n", len(r.Logs), r.Records)
+	checked := "checked with fsck"
+	if r.Findings > 0 {
+		checked = fmt.Sprintf("and fsck finds what is not as it was signed: %d", r.Findings)
+	}
+	fmt.Fprintf(c.out, "Restored: %s, %s, %s.\n", counted(len(r.Logs), "register"), counted(r.Records, "record"), checked)
 	for _, l := range r.Logs {
 		if l.Former == "" {
-			fmt.Fprintf(c.out, "  %s goes on, %d records\n", l.Origin, l.Size)
+			fmt.Fprintf(c.out, "  %s goes on, %s\n", l.Origin, counted(l.Size, "entry"))
 			continue
 		}
-		fmt.Fprintf(c.out, "  %s goes on from %s, %d records", l.Origin, l.Former, l.Size)
+		fmt.Fprintf(c.out, "  %s goes on from %s, %s", l.Origin, l.Former, counted(l.Size, "entry"))
 		if l.Lost > 0 {
-			fmt.Fprintf(c.out, "; %d that were recorded later are missing", l.Lost)
+			fmt.Fprintf(c.out, "; recorded later and missing: %s", counted(l.Lost, "decision"))
 		}
 		fmt.Fprintln(c.out)
 	}
 	if r.Erased > 0 {
-		fmt.Fprintf(c.out, "Erased again: %d records.\n", r.Erased)
+		fmt.Fprintf(c.out, "Erased again: %s.\n", counted(r.Erased, "record"))
 	}
 	for _, site := range r.Dropped {
 		fmt.Fprintf(c.out, "Deleted again: the site %s.\n", site)

@@ -145,6 +145,9 @@ func (c *call) retain(ctx context.Context, parts *app.Parts, run bool, only int6
 	if run {
 		err = errors.Join(err, parts.LogRetention(ctx, report.Removed))
 	}
+	if run && err == nil && report.Records == 0 {
+		err = parts.Accounts.Log(ctx, account.Activity{Action: account.RetentionRun, Detail: map[string]string{"records": "0", "why": "nothing was due"}})
+	}
 	if run && out != "" {
 		err = errors.Join(err, report.write(ctx, parts, sites, out))
 	}
@@ -157,12 +160,12 @@ func (c *call) retain(ctx context.Context, parts *app.Parts, run bool, only int6
 
 func (c *call) printRetention(r *retentionReport, run bool) {
 	for _, d := range r.Removed {
-		fmt.Fprintf(c.out, "%s, %s: %d records, decided %s to %s\n", d.Site, d.Rule, d.Count, d.Oldest.Format(time.DateOnly), d.Newest.Format(time.DateOnly))
+		fmt.Fprintf(c.out, "%s, %s: %s, decided %s to %s\n", d.Site, d.Rule, counted(d.Count, "record"), d.Oldest.Format(time.DateOnly), d.Newest.Format(time.DateOnly))
 	}
 	if run {
-		fmt.Fprintf(c.out, "Removed: %d records.\n", r.Records)
+		fmt.Fprintf(c.out, "Removed: %s.\n", counted(r.Records, "record"))
 	} else {
-		fmt.Fprintf(c.out, "A run would remove %d records.\n", r.Records)
+		fmt.Fprintf(c.out, "A run would remove %s.\n", counted(r.Records, "record"))
 	}
 	for _, file := range r.Certificates {
 		fmt.Fprintln(c.out, "Written: "+file)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -32,9 +33,11 @@ func TestMain(m *testing.M) {
 //	await URL [TEXT]       wait until URL answers 200, with TEXT in the body
 //	lines FILE VAR         put the first line of FILE into a variable
 //	policy FILE VKEY NEED KEYFILE…   write a policy for a log and witnesses w0, w1, …
+//	waitfor TEXT COMMAND…  run a command until its output has TEXT
 //	get URL FILE           save what URL answers, whatever its status
 //	consent URL SITE.json NAME [action]   post a decision; $NAME is its record ID
 //	flip FILE OFFSET       change one byte of FILE; a negative offset counts from the end
+//	rezip FILE NAME TEXT   give one file of a ZIP archive another text
 //	field FILE NAME VAR    put a member of a JSON object into a variable
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -45,7 +48,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"port": scriptPort, "await": scriptAwait, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField, "lines": scriptLines, "policy": scriptPolicy,
+			"port": scriptPort, "await": scriptAwait, "waitfor": scriptWaitFor, "get": scriptGet, "consent": scriptConsent, "flip": scriptFlip, "field": scriptField, "lines": scriptLines, "policy": scriptPolicy, "rezip": scriptRezip,
 		},
 	})
 }
@@ -76,6 +79,19 @@ func scriptAwait(ts *testscript.TestScript, neg bool, args []string) {
 			ts.Fatalf("%s: not the awaited answer within 30 seconds (%v)", args[0], err)
 		}
 		time.Sleep(20 * time.Millisecond) // polls a condition
+	}
+}
+
+func scriptWaitFor(ts *testscript.TestScript, _ bool, args []string) {
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && strings.Contains(ts.ReadFile("stdout"), args[0]) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%q is not said within a minute (%v): %s", args[0], err, ts.ReadFile("stdout"))
+		}
+		time.Sleep(50 * time.Millisecond) // polls a condition
 	}
 }
 
@@ -128,6 +144,26 @@ func scriptFlip(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	data[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o600))
+}
+
+func scriptRezip(ts *testscript.TestScript, _ bool, args []string) {
+	data := ts.ReadFile(args[0])
+	from, err := zip.NewReader(strings.NewReader(data), int64(len(data)))
+	ts.Check(err)
+	var out bytes.Buffer
+	to := zip.NewWriter(&out)
+	for _, f := range from.File {
+		if f.Name != args[1] {
+			ts.Check(to.Copy(f))
+			continue
+		}
+		w, err := to.Create(f.Name)
+		ts.Check(err)
+		_, err = io.WriteString(w, args[2])
+		ts.Check(err)
+	}
+	ts.Check(to.Close())
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), out.Bytes(), 0o600))
 }
 
 func scriptField(ts *testscript.TestScript, _ bool, args []string) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 
+	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/site"
@@ -24,26 +26,33 @@ type siteAnswer struct {
 	Created string   `json:"created"`
 	Log     string   `json:"log"` // origin of the register's checkpoints
 	Key     string   `json:"key"` // verifier key for assent verify --key
+	Org     string   `json:"organisation"`
 }
 
 func runSite(ctx context.Context, c *call) error {
 	cfg := c.storage()
-	domains := c.flags.StringSlice("domain", nil, "domain of the site, with its subdomains; repeat for more")
-	languages := c.flags.StringSlice("language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
-	name := c.flags.String("name", "", "name of the site (default: its first domain)")
+	var wish site.New
+	c.flags.StringSliceVar(&wish.Domains, "domain", nil, "domain of the site, with its subdomains; repeat for more")
+	c.flags.StringSliceVar(&wish.Languages, "language", nil, "language of the banner, for example de or pt-BR, the first for all who read none of them; repeat for more (default en)")
+	c.flags.StringVar(&wish.Name, "name", "", "name of the site (default: its first domain)")
+	c.flags.BoolVar(&wish.Apart, "apart", false, "with add and set: ask on each of the site's domains that share no cookie, instead of handing the choice over")
+	org := c.flags.String("org", "", "ID of the organisation that the site belongs to (add; default: the only one)")
 	c.flags.StringVar(&cfg.PublicURL, "public-url", "", "address at which visitors reach this server (default: what serve was last given)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	bootOnly := c.flags.Bool("boot", false, "with show: print only the boot, which a page may hold instead of the tag")
 	if err := c.parse(-1); err != nil {
 		return err
 	}
-	verb, rest := c.flags.Arg(0), c.flags.Args()
-	wantKey := verb == "show" || verb == "publish"
-	if !wantKey && verb != "add" && verb != "list" || wantKey && len(rest) != 2 || !wantKey && len(rest) != 1 {
-		return fault.New(fault.Invalid, "usage: assent site add --domain D | list | show KEY | publish KEY")
+	verb, key := c.flags.Arg(0), c.flags.Arg(1)
+	wantKey := verb == "show" || verb == "publish" || verb == "set"
+	if !wantKey && verb != "add" && verb != "list" || wantKey && c.flags.NArg() != 2 || !wantKey && c.flags.NArg() != 1 {
+		return fault.New(fault.Invalid, "usage: assent site "+siteUsage)
 	}
-	if verb == "add" && len(*domains) == 0 {
+	switch {
+	case verb == "add" && len(wish.Domains) == 0:
 		return fault.New(fault.Invalid, "Say which domain the site has: assent site add --domain shop.example")
+	case verb == "set" && !c.flags.Changed("apart"):
+		return fault.New(fault.Invalid, "Say what to set: assent site set KEY --apart, or --apart=false. Everything else is set in the console.")
 	}
 	cfg.Existing = verb != "add"
 	parts, err := c.open(ctx, cfg)
@@ -51,30 +60,63 @@ func runSite(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if verb == "list" {
-		return c.listSites(ctx, parts, *asJSON)
-	}
-	key := ""
 	switch verb {
+	case "list":
+		return c.listSites(ctx, parts, *asJSON)
+	case "set":
+		return c.setSite(ctx, parts, key, wish.Apart)
 	case "add":
-		s, err := parts.Sites.Add(ctx, *domains, *name, app.CommandLine, *languages...)
-		if err != nil {
-			return err
-		}
-		key = s.Key
+		key, err = c.addSite(ctx, parts, *org, wish)
 	case "publish":
-		key = rest[1]
-		if _, err := parts.Sites.Publish(ctx, key, app.CommandLine); err != nil {
-			return err
-		}
-	case "show":
-		key = rest[1]
+		err = publishSite(ctx, parts, key)
+	}
+	if err != nil {
+		return err
 	}
 	s, err := parts.Sites.Get(ctx, key)
 	if err != nil {
 		return err
 	}
 	return c.printSite(ctx, parts, s, *asJSON, *bootOnly)
+}
+
+// siteUsage is what follows "assent site".
+const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY"
+
+func (c *call) addSite(ctx context.Context, parts *app.Parts, org string, wish site.New) (key string, err error) {
+	o, err := organisation(ctx, parts, org)
+	if err != nil {
+		return "", err
+	}
+	wish.Organisation, wish.By = o.ID, app.CommandLine
+	s, err := parts.Sites.Create(ctx, wish)
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintln(c.err, "No service is declared yet: say in the console, under Banner, what the site uses. Until then visitors are asked about categories that hold nothing.")
+	return s.Key, parts.Accounts.Log(ctx, account.Activity{Action: account.SiteAdded, Site: s.Key})
+}
+
+func publishSite(ctx context.Context, parts *app.Parts, key string) error {
+	v, err := parts.Sites.Publish(ctx, key, app.CommandLine)
+	if err != nil {
+		return err
+	}
+	return parts.Accounts.Log(ctx, account.Activity{Action: account.SitePublished, Site: key, Detail: map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}})
+}
+
+// setSite changes the draft; visitors see it once it is published.
+func (c *call) setSite(ctx context.Context, parts *app.Parts, key string, apart bool) error {
+	n, err := parts.Sites.Draft(ctx, key)
+	if err != nil {
+		return err
+	}
+	n.Apart = apart
+	if err := parts.Sites.SaveDraft(ctx, key, n); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.err, "The draft is saved. Visitors get it with: assent site publish %s\n", key)
+	return parts.Accounts.Log(ctx, account.Activity{Action: account.DraftSaved, Site: key})
 }
 
 func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, asJSON, bootOnly bool) error {
@@ -137,7 +179,7 @@ func describe(ctx context.Context, parts *app.Parts, s *site.Site) (siteAnswer, 
 		return siteAnswer{}, err
 	}
 	return siteAnswer{Site: s.Key, Version: s.Version, Domains: s.Domains, Tag: parts.Tag(s.Key), Boot: boot, Name: s.Name, Number: v.Number, Regimes: v.Notice.Regimes,
-		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key}, nil
+		Created: s.CreatedAt.Format("2006-01-02T15:04:05Z07:00"), Log: log.Origin, Key: log.Key, Org: s.Organisation}, nil
 }
 
 func (c *call) printJSON(v any) error {

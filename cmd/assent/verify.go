@@ -19,22 +19,26 @@ const maxReceipt = 1 << 20
 func runVerify(ctx context.Context, c *call) error {
 	key := c.flags.String("key", "", "note verifier key to trust, or the name of a file that holds it (assent site show prints it)")
 	policyFile := c.flags.String("policy", "", "file that says which logs and how many of which witnesses are enough (C2SP tlog-policy)")
+	historyFile := c.flags.String("history", "", "key history of the register (assent key history, or /log/KEY/keys of its server): follows the key that you trust to those before and after it")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(1); err != nil {
 		return err
 	}
-	if err := c.notEmpty("key", "policy"); err != nil {
+	if err := c.notEmpty("key", "policy", "history"); err != nil {
 		return err
 	}
-	trusted, err := keyOrFile(*key)
-	if err != nil {
+	var trust receipt.Trust
+	var err error
+	if trust.Key, err = keyOrFile(*key); err != nil {
 		return err
 	}
-	policy, err := readPolicy(*policyFile)
-	if err != nil {
+	if trust.Policy, err = readPolicy(*policyFile); err != nil {
 		return err
 	}
-	if pack, err := c.verifyEvidence(c.flags.Arg(0), trusted, policy, *asJSON); pack {
+	if trust.History, err = readHistory(*historyFile); err != nil {
+		return err
+	}
+	if pack, err := c.verifyEvidence(c.flags.Arg(0), trust, *asJSON); pack {
 		return err
 	}
 	data, err := readUntil(ctx, c.in, c.flags.Arg(0))
@@ -42,12 +46,12 @@ func runVerify(ctx context.Context, c *call) error {
 		return err
 	}
 	if receipt.IsCertificate(data) {
-		if policy != nil {
+		if trust.Policy != nil {
 			return fault.New(fault.Invalid, "A policy is for receipts and evidence packs; a deletion certificate carries no cosignatures.")
 		}
-		return c.verifyCertificate(data, trusted, *asJSON)
+		return c.verifyCertificate(data, trust, *asJSON)
 	}
-	result, err := receipt.VerifyPolicy(data, trusted, policy)
+	result, err := receipt.VerifyWith(data, trust)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)
 	}
@@ -103,8 +107,8 @@ func printKey(w io.Writer, file, key string, trusted bool) {
 	fmt.Fprintf(w, "Checked against the key inside the %s:\n  %s\nWhether to trust that key is your decision: compare it with the one that the operator publishes, or name yours with --key.\n", file, key)
 }
 
-func (c *call) verifyCertificate(data []byte, trusted string, asJSON bool) error {
-	r, err := receipt.VerifyCertificate(data, trusted)
+func (c *call) verifyCertificate(data []byte, trust receipt.Trust, asJSON bool) error {
+	r, err := receipt.VerifyCertificateWith(data, trust)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)
 	}
@@ -122,6 +126,13 @@ func (c *call) verifyCertificate(data []byte, trusted string, asJSON bool) error
 	return err
 }
 
+func wereRecords(n int64) string {
+	if n == 1 {
+		return "1 record was"
+	}
+	return counted(n, "record") + " were"
+}
+
 // actsShown bounds what a person has to scroll through; --json has all.
 const actsShown = 20
 
@@ -131,17 +142,17 @@ func printCertificate(w io.Writer, r *receipt.CertificateResult) {
 		fmt.Fprintln(w, "\nNOT VALID: this deletion certificate proves nothing.")
 		return
 	}
-	fmt.Fprintf(w, "\nVALID: the log says of itself that %d records were erased.\n", r.Erased)
+	fmt.Fprintf(w, "\nVALID: the log says of itself that %s erased.\n", wereRecords(r.Erased))
 	for i, s := range r.Statements {
 		if i == actsShown {
-			fmt.Fprintf(w, "… and %d more statements\n", len(r.Statements)-i)
+			fmt.Fprintf(w, "… and %s more\n", counted(len(r.Statements)-i, "statement"))
 			break
 		}
 		why := s.Reason
 		if s.Rule != "" {
 			why += ", " + s.Rule
 		}
-		fmt.Fprintf(w, "  %s: %d records, index %d to %d (%s)\n", s.Time, s.Count, s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
+		fmt.Fprintf(w, "  %s: %s, index %d to %d (%s)\n", s.Time, counted(s.Count, "record"), s.Erased[0][0], s.Erased[len(s.Erased)-1][1], why)
 	}
 	printKey(w, "certificate", r.Key, r.KeyTrusted)
 }
@@ -159,6 +170,21 @@ func readPolicy(name string) (*receipt.Policy, error) {
 		return nil, fault.New(fault.Invalid, "%s: %v", name, err)
 	}
 	return policy, nil
+}
+
+func readHistory(name string) (*receipt.History, error) {
+	if name == "" {
+		return nil, nil
+	}
+	data, err := readLimited(nil, name)
+	if err != nil {
+		return nil, err
+	}
+	history, err := receipt.ParseHistory(data)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "%s: %v", name, err)
+	}
+	return history, nil
 }
 
 // keyOrFile reads a key from the argument itself or from the file it names.

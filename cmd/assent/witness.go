@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/witness"
@@ -24,6 +25,7 @@ func runWitness(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	listen := c.flags.String("listen", ":7380", "address and port to listen on")
 	name := c.flags.String("name", "", "name of this witness, for example witness.example/w1; fixed the first time (default: this machine's name)")
+	historyFile := c.flags.String("history", "", "with add: key history of a log whose key was replaced (/log/KEY/keys of its server): goes on with what was seen of it")
 	asJSON := c.flags.Bool("json", false, "with list: print JSON")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -40,17 +42,27 @@ func runWitness(ctx context.Context, c *call) error {
 	defer parts.Close()
 	switch verb {
 	case "add":
-		origin, err := parts.Witness.AddLog(ctx, c.flags.Arg(1))
+		history, err := readHistory(*historyFile)
+		if err != nil {
+			return err
+		}
+		add := parts.Witness.AddLog
+		if history != nil {
+			add = func(ctx context.Context, vkey string) (string, error) {
+				return parts.Witness.Follow(ctx, vkey, history)
+			}
+		}
+		origin, err := add(ctx, c.flags.Arg(1))
 		if err == nil {
 			fmt.Fprintf(c.out, "This witness follows %s.\n", origin)
 		}
-		return err
+		return changed(ctx, parts, err, "follows "+origin)
 	case "remove":
-		return parts.Witness.RemoveLog(ctx, c.flags.Arg(1))
+		return changed(ctx, parts, parts.Witness.RemoveLog(ctx, c.flags.Arg(1)), "follows "+c.flags.Arg(1)+" no more")
 	case "ask":
-		return parts.Witness.Ask(ctx, c.flags.Arg(1), c.flags.Arg(2))
+		return changed(ctx, parts, parts.Witness.Ask(ctx, c.flags.Arg(1), c.flags.Arg(2)), "asks "+witnessName(c.flags.Arg(2)))
 	case "drop":
-		return parts.Witness.Drop(ctx, c.flags.Arg(1))
+		return changed(ctx, parts, parts.Witness.Drop(ctx, c.flags.Arg(1)), "asks "+witnessName(c.flags.Arg(1))+" no more")
 	case "list":
 		return c.listWitnesses(ctx, parts, *asJSON)
 	}
@@ -70,12 +82,26 @@ func runWitness(ctx context.Context, c *call) error {
 	return c.serveWitness(ctx, w, *listen, key)
 }
 
+// changed notes a change that was made in the activity log.
+func changed(ctx context.Context, parts *app.Parts, err error, what string) error {
+	if err != nil {
+		return err
+	}
+	return parts.Accounts.Log(ctx, account.Activity{Action: account.WitnessChanged, Detail: map[string]string{"what": what}})
+}
+
+// witnessName is the name in a verifier key.
+func witnessName(vkey string) string {
+	name, _, _ := strings.Cut(vkey, "+")
+	return name
+}
+
 func (c *call) listWitnesses(ctx context.Context, parts *app.Parts, asJSON bool) error {
 	logs, err := parts.Witness.Logs(ctx)
 	if err != nil {
 		return err
 	}
-	asked, err := parts.Witness.Asked(ctx)
+	asked, err := parts.AskedWitnesses(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,10 +109,18 @@ func (c *call) listWitnesses(ctx context.Context, parts *app.Parts, asJSON bool)
 		return c.printJSON(map[string]any{"follows": logs, "asks": asked})
 	}
 	for _, l := range logs {
-		fmt.Fprintf(c.out, "follows  %s  size %d\n", l.Origin, l.Size)
+		state := "nothing cosigned yet"
+		if l.Size > 0 {
+			state = "cosigned " + counted(l.Size, "entry")
+		}
+		fmt.Fprintf(c.out, "follows  %s  %s\n", l.Origin, state)
 	}
 	for _, a := range asked {
-		fmt.Fprintf(c.out, "asks     %s  %s\n", a.URL, a.Key)
+		state := "has cosigned nothing yet"
+		if !a.Last.IsZero() {
+			state = fmt.Sprintf("has cosigned %d of %s as they are now, last on %s", a.Current, counted(a.Registers, "register"), a.Last.Format(time.RFC3339))
+		}
+		fmt.Fprintf(c.out, "asks     %s  %s  %s\n", a.URL, a.Key, state)
 	}
 	if len(logs)+len(asked) == 0 {
 		fmt.Fprintln(c.err, "Nothing yet: assent witness add VKEY follows a register of others, assent witness ask URL VKEY has yours cosigned.")

@@ -23,6 +23,9 @@ type Member struct {
 	CreatedAt       time.Time
 	// Ready is false until the member has chosen a password.
 	Ready bool
+	// Operator runs the installation: makes organisations, and looks into one
+	// only with a reason that its members see.
+	Operator bool
 }
 
 // Store keeps members, sessions, one-time links and the activity log. It is
@@ -41,26 +44,11 @@ func NewStore(d *db.DB, now func() time.Time) *Store {
 	return &Store{db: d, now: now, hasher: newHasher()}
 }
 
-// AddMember adds a member who has no password yet; PasswordLink lets them
-// choose one. by is the acting member's ID, "" for the command line.
-// Errors: fault.Unprocessed for an address that cannot be one, fault.Conflict
-// when the address has an account.
+// AddMember adds a further owner of the first organisation, who has no password
+// yet; PasswordLink lets them choose one. by is the acting member's ID, "" for
+// the command line. Errors: as Join's.
 func (s *Store) AddMember(ctx context.Context, email, name, by string) (*Member, error) {
-	email, err := foldEmail(email)
-	if err != nil {
-		return nil, err
-	}
-	m := s.newMember(email, name)
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		if err := insertMember(ctx, tx, m, ""); err != nil {
-			return err
-		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberAdded, Detail: map[string]string{"member": m.ID}})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return s.Join(ctx, Joining{Email: email, Name: name, Organisation: db.FirstOrganisation, Role: Owner, By: by})
 }
 
 // Members lists everybody who may sign in, oldest first.
@@ -111,8 +99,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// FieldError says which input a fault is about: email, name, password or
-// current (the present password).
+// FieldError says which input a fault is about: email, name, role, until,
+// password or current (the present password).
 type FieldError struct {
 	Field string
 	Err   error

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -57,7 +58,17 @@ func (s *Store) PasswordLink(ctx context.Context, email, by string) (token strin
 		if err := replaceLink(ctx, tx, hashToken(token), m.ID, s.now(), s.now().Add(LinkLifetime)); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberLink, Detail: map[string]string{"member": m.ID}})
+		// Whoever has the link can act for the member: all of the member's organisations see that it was made.
+		list, err := selectAccesses(ctx, tx, m.ID, "", s.now())
+		if err != nil {
+			return err
+		}
+		for _, a := range list {
+			if err := s.log(ctx, tx, Activity{MemberID: by, Action: MemberLink, Organisation: a.Organisation.ID, Detail: map[string]string{"member": m.ID}}); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return "", err
@@ -137,7 +148,7 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 			if err := insertMember(ctx, tx, m, hash); err != nil {
 				return err
 			}
-			return s.log(ctx, tx, Activity{MemberID: m.ID, Action: MemberSetUp})
+			return s.found(ctx, tx, m)
 		}
 		if err := updatePassword(ctx, tx, m.ID, hash, s.now()); err != nil {
 			return err
@@ -152,6 +163,19 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 	}
 	m.Ready = true
 	return m, nil
+}
+
+// found makes whoever sets the installation up its operator, and an owner of its
+// first organisation.
+func (s *Store) found(ctx context.Context, tx *sql.Tx, m *Member) error {
+	m.Operator = true
+	if err := setOperator(ctx, tx, m.ID, true); err != nil {
+		return err
+	}
+	if _, err := insertMembership(ctx, tx, db.FirstOrganisation, Membership{Member: *m, Role: Owner, CreatedAt: m.CreatedAt}); err != nil {
+		return err
+	}
+	return s.log(ctx, tx, Activity{MemberID: m.ID, Action: MemberSetUp, Organisation: db.FirstOrganisation})
 }
 
 func orElse(err, otherwise error) error {

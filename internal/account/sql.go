@@ -38,7 +38,7 @@ func insertMember(ctx context.Context, tx *sql.Tx, m *Member, hash string) error
 }
 
 func selectMembers(ctx context.Context, q reader) ([]Member, error) {
-	rows, err := q.QueryContext(ctx, "select id, email, name, created_at, password <> '' from member order by created_at, id")
+	rows, err := q.QueryContext(ctx, "select id, email, name, created_at, password <> '', operator from member order by created_at, id")
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +47,7 @@ func selectMembers(ctx context.Context, q reader) ([]Member, error) {
 	for rows.Next() {
 		var m Member
 		var created int64
-		if err := rows.Scan(&m.ID, &m.Email, &m.Name, &created, &m.Ready); err != nil {
+		if err := rows.Scan(&m.ID, &m.Email, &m.Name, &created, &m.Ready, &m.Operator); err != nil {
 			return nil, err
 		}
 		m.CreatedAt = millis(created)
@@ -61,8 +61,8 @@ func selectMember(ctx context.Context, q reader, column, value string) (*Member,
 	var m Member
 	var created int64
 	var hash string
-	err := q.QueryRowContext(ctx, "select id, email, name, password, created_at from member where "+column+" = $1", value).
-		Scan(&m.ID, &m.Email, &m.Name, &hash, &created)
+	err := q.QueryRowContext(ctx, "select id, email, name, password, created_at, operator from member where "+column+" = $1", value).
+		Scan(&m.ID, &m.Email, &m.Name, &hash, &created, &m.Operator)
 	if err != nil {
 		return nil, "", err
 	}
@@ -116,9 +116,9 @@ func insertSession(ctx context.Context, tx *sql.Tx, hash []byte, memberID string
 func selectSession(ctx context.Context, q reader, hash []byte) (*Session, error) {
 	var m Member
 	var memberCreated, created, seen, expires int64
-	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.created_at, s.created_at, s.last_seen_at, s.expires_at
+	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.operator, m.created_at, s.created_at, s.last_seen_at, s.expires_at
 		from session s join member m on m.id = s.member_id where s.token_hash = $1`, hash).
-		Scan(&m.ID, &m.Email, &m.Name, &memberCreated, &created, &seen, &expires)
+		Scan(&m.ID, &m.Email, &m.Name, &m.Operator, &memberCreated, &created, &seen, &expires)
 	if err != nil {
 		return nil, err
 	}
@@ -150,19 +150,44 @@ func deleteEndedSessions(ctx context.Context, tx *sql.Tx, idleSince, now time.Ti
 	return err
 }
 
+// insertActivity keeps whose a line is: the organisation's that it names, else
+// that of its site.
 func insertActivity(ctx context.Context, tx *sql.Tx, id string, now time.Time, a Activity, detail string) error {
-	_, err := tx.ExecContext(ctx, "insert into activity (id, time, member_id, action, site, detail) values ($1, $2, $3, $4, $5, $6)",
-		id, now.UnixMilli(), a.MemberID, a.Action, a.Site, detail)
+	_, err := tx.ExecContext(ctx, `insert into activity (id, time, member_id, action, site, detail, organisation_id)
+		values ($1, $2, $3, $4, $5, $6, coalesce((select organisation_id from site where site = $5 and $7 = ''), $7))`,
+		id, now.UnixMilli(), a.MemberID, a.Action, a.Site, detail, a.Organisation)
 	return err
 }
 
+const activityColumns = "select id, time, member_id, action, site, detail, organisation_id from activity"
+
+// selectActivities lists all lines; selectActivitiesOf those of an organisation
+// and what its members did for themselves, such as signing in.
 func selectActivities(ctx context.Context, q reader, site, before string, limit int) ([]Activity, error) {
+	return scanActivities(q.QueryContext(ctx, withEmail(activityColumns+" where id < $1 and (site = $2 or $2 = '') order by id desc limit $3"),
+		orNewest(before), site, limit))
+}
+
+func selectActivitiesOf(ctx context.Context, q reader, organisation, before string, limit int) ([]Activity, error) {
+	return scanActivities(q.QueryContext(ctx, withEmail(`select * from (select * from (`+activityColumns+` where organisation_id = $2 and id < $1 order by id desc limit $3) as theirs
+		union all select * from (`+activityColumns+` where organisation_id = '' and id < $1
+			and member_id in (select member_id from membership where organisation_id = $2) order by id desc limit $3) as own) as lines order by id desc limit $3`),
+		orNewest(before), organisation, limit))
+}
+
+func orNewest(before string) string {
 	if before == "" {
-		before = "g" // sorts after every UUID
+		return "g" // sorts after every UUID
 	}
-	rows, err := q.QueryContext(ctx, `select a.id, a.time, a.member_id, coalesce(m.email, ''), a.action, a.site, a.detail
-		from activity a left join member m on m.id = a.member_id
-		where a.id < $1 and (a.site = $2 or $2 = '') order by a.id desc limit $3`, before, site, limit)
+	return before
+}
+
+func withEmail(query string) string {
+	return `select a.id, a.time, a.member_id, coalesce(m.email, ''), a.action, a.site, a.detail, a.organisation_id
+		from (` + query + `) a left join member m on m.id = a.member_id order by a.id desc`
+}
+
+func scanActivities(rows *sql.Rows, err error) ([]Activity, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -172,7 +197,7 @@ func selectActivities(ctx context.Context, q reader, site, before string, limit 
 		var a Activity
 		var at int64
 		var detail string
-		if err := rows.Scan(&a.ID, &at, &a.MemberID, &a.Email, &a.Action, &a.Site, &detail); err != nil {
+		if err := rows.Scan(&a.ID, &at, &a.MemberID, &a.Email, &a.Action, &a.Site, &detail, &a.Organisation); err != nil {
 			return nil, err
 		}
 		a.Time = millis(at)

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"assent/internal/account"
@@ -32,12 +34,17 @@ var activityWords = map[string]string{
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",
 	account.Restored:      "Restored a backup",
+	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
+	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.KeyRotated:     "Replaced the signing key",
+	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
+	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 
 func (c *console) listActivity(w http.ResponseWriter, r *request) error {
 	p := activityPage{Page: c.page(r, "Activity")}
 	p.Tab = "activity"
-	list, err := c.Accounts.Activities(r.Context(), "", r.URL.Query().Get("before"), activitiesPerPage+1)
+	list, err := c.Accounts.ActivitiesOf(r.Context(), r.access.Organisation.ID, r.URL.Query().Get("before"), activitiesPerPage+1)
 	if err != nil {
 		return err
 	}
@@ -45,7 +52,7 @@ func (c *console) listActivity(w http.ResponseWriter, r *request) error {
 		list = list[:activitiesPerPage]
 		p.Older = list[activitiesPerPage-1].ID
 	}
-	sites, err := c.Sites.List(r.Context())
+	sites, err := c.Sites.ListOf(r.Context(), r.access.Organisation.ID)
 	if err != nil {
 		return err
 	}
@@ -72,9 +79,16 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 	case a.Detail["number"] != "":
 		line.Detail = "number " + a.Detail["number"]
 	case a.Detail["records"] != "":
-		line.Detail = a.Detail["records"] + " records, " + a.Detail["why"]
+		n, _ := strconv.Atoi(a.Detail["records"])
+		line.Detail = count(n, "record", "records") + ", " + a.Detail["why"]
+	case a.Detail["page"] != "":
+		line.Detail = a.Detail["page"]
+	case a.Detail["role"] != "":
+		line.Detail = strings.ToLower(account.Role(a.Detail["role"]).Words())
 	case a.Detail["rule"] != "":
 		line.Detail = a.Detail["rule"]
+	case a.Detail["what"] != "":
+		line.Detail = a.Detail["what"]
 	case a.Detail["format"] != "":
 		line.Detail = a.Detail["format"]
 		if words := spanWords(a.Detail["from"], a.Detail["to"]); words != "" {

@@ -11,6 +11,7 @@ import (
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 )
 
 // Deps is what the console works on.
@@ -20,6 +21,7 @@ type Deps struct {
 	Accounts *account.Store
 	Stats    *stats.Store
 	Counters *stats.Counters
+	Webhooks *webhook.Store
 	Scrub    func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.

@@ -80,13 +80,24 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	k.counted(s)
 	base := "/console/sites/" + s.Key
+	hook, _, err := k.webhooks.Add(ctx, s.ID, "https://shop.example/hooks/consent", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.webhooks.Pump(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.webhooks.Test(ctx, s.ID, hook.ID); err != nil {
+		t.Fatal(err)
+	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
 		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account", "missing": "/console/nowhere",
+		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 	"assent/receipt"
 )
 
@@ -43,6 +44,7 @@ type desk struct {
 	accounts *account.Store
 	stats    *stats.Store
 	counters *stats.Counters
+	webhooks *webhook.Store
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
 	posted   atomic.Int64 // previews that were asked for by POST
@@ -64,7 +66,10 @@ func newDesk(t *testing.T) *desk {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Preview: banner.Preview,
+	if k.webhooks, err = openWebhooks(d, reg, k.sites, key.Seed()); err != nil {
+		t.Fatal(err)
+	}
+	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)
@@ -236,6 +241,18 @@ func (k *desk) decide(s *site.Site, consentID uuid.UUID, at time.Time, change fu
 		k.t.Fatal(err)
 	}
 	return id
+}
+
+// exec changes the database where no feature would.
+func (k *desk) exec(query string, args ...any) {
+	k.t.Helper()
+	err := k.db.Write(context.Background(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(context.Background(), query, args...)
+		return err
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
 }
 
 func (k *desk) addSite(domain, name string) *site.Site {

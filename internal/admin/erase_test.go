@@ -19,5 +19,6 @@ func TestErasingAsksFirst(t *testing.T) {
 	k.get(pages["record"]).want(http.StatusGone).has("main", "This record was erased on")
 	k.get(address).want(http.StatusGone)
 	k.post(address, url.Values{"what": {"record"}, "reason": {"request"}}).want(http.StatusGone)
+	k.get(pages["site"]).has("p", "statement about 2 erased")
 	k.get("/console/activity").has("td", "Erased records").has("td", "2 records, request")
 }

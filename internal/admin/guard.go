@@ -4,22 +4,25 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"runtime/debug"
 	"strings"
 
 	"assent/internal/account"
 	"assent/internal/consent"
 	"assent/internal/fault"
+	"assent/internal/site"
 	"assent/internal/web"
 )
 
 // request is an HTTP request with the session that it came with; session is
-// nil on pages for everybody.
+// nil on pages for everybody. access and site are what admit found: nil where the
+// route asks for no capability of a role, and where it names no site.
 type request struct {
 	*http.Request
 	session *account.Session
 	token   string
+	access  *account.Access
+	site    *site.Site
 }
 
 // by is how the member signs what they do.
@@ -80,48 +83,6 @@ func (c *console) setCookie(w http.ResponseWriter, token string) {
 	http.SetCookie(w, cookie)
 }
 
-// open adapts a handler for everybody.
-func (c *console) open(h func(http.ResponseWriter, *request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rq := &request{Request: r}
-		if err := parse(r); err != nil {
-			c.fail(w, rq, err)
-			return
-		}
-		if err := h(w, rq); err != nil {
-			c.fail(w, rq, err)
-		}
-	})
-}
-
-// member adapts a handler that needs a session. Signed out, a page leads to the
-// sign-in and back; anything else is 401.
-func (c *console) member(h func(http.ResponseWriter, *request) error) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rq := &request{Request: r}
-		if cookie, err := r.Cookie(c.cookieName()); err == nil {
-			rq.token = cookie.Value
-		}
-		session, err := c.Accounts.Session(r.Context(), rq.token)
-		if errors.Is(err, account.ErrSignedOut) && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-			http.Redirect(w, r, "/console/sign-in?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
-			return
-		}
-		if err != nil {
-			c.fail(w, rq, err)
-			return
-		}
-		rq.session = session
-		if err := parse(r); err != nil {
-			c.fail(w, rq, err)
-			return
-		}
-		if err := h(w, rq); err != nil {
-			c.fail(w, rq, err)
-		}
-	})
-}
-
 // parse reads a posted form, of either encoding.
 func parse(r *http.Request) error {
 	if r.Method != http.MethodPost {
@@ -177,7 +138,7 @@ type errorPage struct {
 }
 
 func (c *console) missing(w http.ResponseWriter, r *request) error {
-	return fault.New(fault.NotFound, "There is no such page in the console. Start again from the list of sites.")
+	return fault.New(fault.NotFound, "There is no page at this address of the console. Check its spelling.")
 }
 
 // networkOf masks the connection's address.

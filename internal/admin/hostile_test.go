@@ -83,7 +83,7 @@ func attacked(t *testing.T) (*desk, map[string]string) {
 		"seen": base + "/seen", "sites": "/console/sites", "site": base, "banner": base + "/banner", "publish": base + "/publish", "preview": base + "/preview",
 		"versions": base + "/versions?from=" + versions[1].Version + "&to=" + versions[0].Version, "version": base + "/versions/" + versions[0].Version,
 		"register": base + "/register", "search": base + "/register?q=" + url.QueryEscape(hostile), "days": base + "/register?from=" + url.QueryEscape(hostile),
-		"record": base + "/records/" + record.String(), "visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "account": "/console/account",
+		"record": base + "/records/" + record.String(), "visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "account": "/console/account",
 		"flash": "/console/sites?done=" + url.QueryEscape(hostile), "missing": "/console/" + url.PathEscape(hostile),
 	}
 }

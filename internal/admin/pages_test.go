@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"assent/internal/account"
 	"assent/internal/admin"
 	"assent/internal/banner"
 	"assent/internal/site"
@@ -108,12 +109,12 @@ func TestSignedOutSeesNothing(t *testing.T) {
 	fill := strings.NewReplacer("{site}", real[0], "{record}", real[2], "{version}", version[len(version)-1], "{consent}", visitor[len(visitor)-1], "{$}", "")
 	k.client = k.stranger()
 	walked := 0
-	for pattern, open := range admin.Patterns() {
+	for pattern, need := range admin.Routes() {
 		method, path, found := strings.Cut(pattern, " ")
 		if !found {
 			method, path = http.MethodGet, pattern+"nowhere"
 		}
-		if open {
+		if need == account.Everybody {
 			continue
 		}
 		walked++
@@ -440,7 +441,7 @@ func TestPublishAndHistory(t *testing.T) {
 	form.Set("texts.en.title", "A new heading")
 	k.post(base+"/banner", form).want(http.StatusSeeOther)
 	k.get(base).has(".note", "1 change that visitors do not see yet")
-	review := k.get(base+"/publish").want(http.StatusOK).has("del", "Your choice about cookies").has("ins", "A new heading").has("td", "Texts English title")
+	review := k.get(base+"/publish").want(http.StatusOK).has(".note", "no service is in: functional, analytics, advertising").has("del", "Your choice about cookies").has("ins", "A new heading").has("td", "Texts English title")
 	confirm := review.form("main form")
 	k.post(base+"/publish", url.Values{"draft": {"stale"}}).want(http.StatusConflict).has("[role=alert]", "has changed since")
 	k.post(base+"/publish", confirm).want(http.StatusSeeOther)
@@ -469,7 +470,8 @@ func TestMembersPassword(t *testing.T) {
 	if _, err := k.accounts.AddMember(ctx, "new@shop.example", "Nora", ""); err != nil {
 		t.Fatal(err)
 	}
-	k.get("/console/account").has("li", "Nora new@shop.example no password yet")
+	k.get("/console/members").has("td", "Nora new@shop.example no password yet")
+	k.get("/console/account").has("li", "My organisation Owner")
 	token, err := k.accounts.PasswordLink(ctx, "new@shop.example", "")
 	if err != nil {
 		t.Fatal(err)

@@ -112,12 +112,7 @@ func (c *console) previewProblem(w http.ResponseWriter, r *request, sentence str
 	return writePreview(w, rand.Text(), doc, false)
 }
 
-func (c *console) siteName(r *request) string {
-	if s, err := c.Sites.Get(r.Context(), r.PathValue("site")); err == nil {
-		return s.Name
-	}
-	return ""
-}
+func (c *console) siteName(r *request) string { return r.site.Name }
 
 // nonceMark stands in the document for the nonce of the page that will hold it.
 const nonceMark = "NONCE-OF-THIS-PAGE"

@@ -73,7 +73,7 @@ type registerPage struct {
 	Count    int
 	Older    string // address of the next page; "" at the end
 	Newest   bool   // the first page is shown
-	Size     int64
+	Size     int64  // decisions in the register
 	Errors   problems
 }
 
@@ -114,11 +114,11 @@ func (c *console) listRecords(w http.ResponseWriter, r *request) error {
 		}
 		p.Errors = problems{"q": sentence}
 	}
-	state, err := c.Register.State(r.Context(), p.Site.ID)
+	counts, err := c.Register.Counts(r.Context(), p.Site.ID)
 	if err != nil {
 		return err
 	}
-	p.Size = state.Size
+	p.Size = counts.Decisions
 	status := http.StatusOK
 	first, after, wrong := span(p.From, p.To)
 	if wrong != nil {
@@ -193,16 +193,12 @@ func (c *console) understand(r *request, q string) (target, sentence string) {
 	if err != nil {
 		return "", "Type a record ID or a consent ID (36 characters, from the visitor's preferences or receipt), or a day such as 2026-03-31, today or yesterday."
 	}
-	site, err := c.Sites.Get(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return "", fault.Message(err)
-	}
-	if found, err := c.Register.Find(r.Context(), id); err == nil && found.SiteID == site.ID {
+	if found, err := c.Register.Find(r.Context(), id); err == nil && found.SiteID == r.site.ID {
 		return base + "/records/" + id.String(), ""
 	} else if err != nil && fault.KindOf(err) != fault.NotFound {
 		return "", fault.Message(err)
 	}
-	history, err := c.Register.Search(r.Context(), register.Query{SiteID: site.ID, ConsentID: id, Limit: 1})
+	history, err := c.Register.Search(r.Context(), register.Query{SiteID: r.site.ID, ConsentID: id, Limit: 1})
 	if err != nil {
 		return "", fault.Message(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"assent/internal/account"
@@ -26,6 +27,7 @@ type Page struct {
 	Title   string
 	Member  *account.Member // nil: nobody is signed in
 	Site    *site.Site      // nil: not a page of a site
+	Access  *account.Access // what the member may do on this page; nil: it asks for no role
 	Tab     string          // overview, banner, seen, versions or register; or sites, activity, account
 	Done    string          // what has just succeeded, one sentence
 	Problem string          // what went wrong, one sentence
@@ -44,11 +46,24 @@ var done = map[string]string{
 	"unignored": "It is listed again.",
 	"cleared":   "The list is empty. What your pages still use comes back.",
 	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"tried":     "Sent. Reload this page in a few seconds to see how it went.",
+	"replayed":  "It is told again, with the webhook-id that it had.",
 	"published": "Published. Visitors get the new version within seconds.",
 }
 
+// Can tells templates what not to offer; the guard decides all the same.
+func (p Page) Can(capability string) bool { return p.Access.Can(account.Capability(capability)) }
+
+// Org is the parameter that keeps an address in the page's organisation.
+func (p Page) Org() string {
+	if p.Access == nil {
+		return ""
+	}
+	return "?org=" + p.Access.Organisation.ID
+}
+
 func (c *console) page(r *request, title string) Page {
-	p := Page{Title: title}
+	p := Page{Title: title, Access: r.access}
 	if r.session != nil {
 		p.Member = r.session.Member
 	}
@@ -58,15 +73,14 @@ func (c *console) page(r *request, title string) Page {
 	return p
 }
 
-// sitePage is the page of the site in the address. Errors: fault.NotFound.
+// sitePage is the page of the site in the address, which the guard has found.
 func (c *console) sitePage(r *request, tab, title string) (Page, error) {
-	s, err := c.Sites.Get(r.Context(), r.PathValue("site"))
-	if err != nil {
-		return Page{}, err
+	if r.site == nil {
+		return Page{}, fmt.Errorf("admin: the route %s has no {site}", r.Pattern)
 	}
 	p := c.page(r, title)
-	p.Site, p.Tab = s, tab
-	p.Damage = c.damage(s.Key)
+	p.Site, p.Tab = r.site, tab
+	p.Damage = c.damage(r.site.Key)
 	return p, nil
 }
 
@@ -84,8 +98,11 @@ func (c *console) damage(keys ...string) (list []string) {
 	return list
 }
 
-// views holds one template per page, each with the layout and the partials.
-type views struct{ pages map[string]*template.Template }
+// views holds one template per page, each with the layout and the partials. They
+// are parsed when they are first shown: the server answers visitors sooner.
+type views struct {
+	pages map[string]func() *template.Template
+}
 
 func newViews(a *assets) *views {
 	funcs := template.FuncMap{
@@ -113,8 +130,11 @@ func newViews(a *assets) *views {
 		"inc":   func(i int) int { return i + 1 },
 		"join":  strings.Join,
 	}
-	shared := template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
-	v := &views{pages: map[string]*template.Template{}}
+	var parsing sync.Mutex
+	shared := sync.OnceValue(func() *template.Template {
+		return template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+	})
+	v := &views{pages: map[string]func() *template.Template{}}
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -124,17 +144,22 @@ func newViews(a *assets) *views {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		v.pages[name] = template.Must(template.Must(shared.Clone()).ParseFS(templateFiles, file))
+		v.pages[name] = sync.OnceValue(func() *template.Template {
+			parsing.Lock()
+			defer parsing.Unlock()
+			return template.Must(template.Must(shared().Clone()).ParseFS(templateFiles, file))
+		})
 	}
 	return v
 }
 
 // render writes a page; a template that fails leaves nothing half-written.
 func (c *console) render(w http.ResponseWriter, status int, name string, data any) error {
-	t := c.views.pages[name]
-	if t == nil {
+	parse := c.views.pages[name]
+	if parse == nil {
 		return fmt.Errorf("admin: no template %s", name)
 	}
+	t := parse()
 	var page bytes.Buffer
 	if err := t.ExecuteTemplate(&page, "layout", data); err != nil {
 		return err

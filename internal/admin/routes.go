@@ -1,66 +1,69 @@
 package admin
 
-import "net/http"
+import (
+	"net/http"
 
-// route is one address of the console.
+	"assent/internal/account"
+)
+
+// route is one address of the console. need is the capability that guard.go asks
+// for before handle runs; what it means for each role stands in account.Rules.
+//
+// A capability of a role is asked for in one organisation: that of {site} in the
+// pattern, else the one that the parameter "org" names, else the only one in which
+// the member has it.
 type route struct {
 	pattern string
-	open    bool // for everybody; every other route runs behind a session
+	need    account.Capability
 	handle  func(http.ResponseWriter, *request) error
 }
 
 // routes is every address but the static files'.
 func (c *console) routes() []route {
-	const (
-		forAll  = true
-		members = false
-	)
-	return append(c.statisticsRoutes(), []route{
-		{"GET /console/setup", forAll, c.showSetup},
-		{"POST /console/setup", forAll, c.setup},
-		{"GET /console/sign-in", forAll, c.showSignIn},
-		{"POST /console/sign-in", forAll, c.signIn},
-		{"POST /console/sign-out", members, c.signOut},
-		{"GET /console/account", members, c.showAccount},
-		{"POST /console/account", members, c.changePassword},
-		{"GET /console/{$}", members, c.home},
-		{"GET /console/sites", members, c.listSites},
-		{"GET /console/sites/new", members, c.showNewSite},
-		{"POST /console/sites/new", members, c.addSite},
-		{"GET /console/sites/{site}", members, c.showSite},
-		{"POST /console/sites/{site}", members, c.saveSite},
-		{"GET /console/sites/{site}/banner", members, c.showBanner},
-		{"POST /console/sites/{site}/banner", members, c.editBanner},
-		{"GET /console/sites/{site}/preview", members, c.previewDraft},
-		{"POST /console/sites/{site}/preview", members, c.previewForm},
-		{"GET /console/sites/{site}/seen", members, c.showSeen},
-		{"POST /console/sites/{site}/seen", members, c.editSeen},
-		{"GET /console/sites/{site}/publish", members, c.showPublish},
-		{"POST /console/sites/{site}/publish", members, c.publish},
-		{"GET /console/sites/{site}/versions", members, c.listVersions},
-		{"GET /console/sites/{site}/versions/{version}", members, c.showVersion},
-		{"GET /console/sites/{site}/versions/{version}/content", members, c.versionContent},
-		{"GET /console/sites/{site}/register", members, c.listRecords},
-		{"POST /console/sites/{site}/export", members, c.export},
-		{"GET /console/sites/{site}/records/{record}", members, c.showRecord},
-		{"GET /console/sites/{site}/records/{record}/receipt", members, c.downloadReceipt},
-		{"GET /console/sites/{site}/records/{record}/erase", members, c.showErase},
-		{"POST /console/sites/{site}/records/{record}/erase", members, c.erase},
-		{"GET /console/sites/{site}/visitors/{consent}", members, c.showVisitor},
-		{"GET /console/activity", members, c.listActivity},
-		{"/console/", members, c.missing},
-	}...)
+	return append([]route{
+		{"GET /console/setup", account.Everybody, c.showSetup},
+		{"POST /console/setup", account.Everybody, c.setup},
+		{"GET /console/sign-in", account.Everybody, c.showSignIn},
+		{"POST /console/sign-in", account.Everybody, c.signIn},
+		{"POST /console/sign-out", account.AnyMember, c.signOut},
+		{"GET /console/account", account.AnyMember, c.showAccount},
+		{"POST /console/account", account.AnyMember, c.changePassword},
+		{"GET /console/{$}", account.AnyMember, c.home},
+		{"GET /console/roles", account.AnyMember, c.showRoles},
+		{"GET /console/members", account.ViewMembers, c.listMembers},
+		{"GET /console/sites", account.AnyMember, c.listSites},
+		{"GET /console/sites/new", account.AddSites, c.showNewSite},
+		{"POST /console/sites/new", account.AddSites, c.addSite},
+		{"GET /console/sites/{site}", account.ViewSites, c.showSite},
+		{"POST /console/sites/{site}", account.ChangeSites, c.saveSite},
+		{"GET /console/sites/{site}/banner", account.EditBanner, c.showBanner},
+		{"POST /console/sites/{site}/banner", account.EditBanner, c.editBanner},
+		{"GET /console/sites/{site}/preview", account.EditBanner, c.previewDraft},
+		{"POST /console/sites/{site}/preview", account.EditBanner, c.previewForm},
+		{"GET /console/sites/{site}/seen", account.ViewSites, c.showSeen},
+		{"POST /console/sites/{site}/seen", account.EditBanner, c.editSeen},
+		{"GET /console/sites/{site}/publish", account.EditBanner, c.showPublish},
+		{"POST /console/sites/{site}/publish", account.PublishBanner, c.publish},
+		{"GET /console/sites/{site}/versions", account.ViewSites, c.listVersions},
+		{"GET /console/sites/{site}/versions/{version}", account.ViewSites, c.showVersion},
+		{"GET /console/sites/{site}/versions/{version}/content", account.ViewSites, c.versionContent},
+		{"GET /console/sites/{site}/register", account.ViewRegister, c.listRecords},
+		{"POST /console/sites/{site}/export", account.ExportRegister, c.export},
+		{"GET /console/sites/{site}/records/{record}", account.ViewRegister, c.showRecord},
+		{"GET /console/sites/{site}/records/{record}/receipt", account.ExportRegister, c.downloadReceipt},
+		{"GET /console/sites/{site}/records/{record}/erase", account.EraseRecords, c.showErase},
+		{"POST /console/sites/{site}/records/{record}/erase", account.EraseRecords, c.erase},
+		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
+		{"GET /console/activity", account.ViewActivity, c.listActivity},
+		{"/console/", account.AnyMember, c.missing},
+	}, append(c.statisticsRoutes(), c.webhookRoutes()...)...)
 }
 
 func (c *console) mux() *http.ServeMux {
 	m := http.NewServeMux()
 	m.Handle("GET /console/static/{name}", c.assets)
 	for _, r := range c.routes() {
-		if r.open {
-			m.Handle(r.pattern, c.open(r.handle))
-		} else {
-			m.Handle(r.pattern, c.member(r.handle))
-		}
+		m.Handle(r.pattern, c.guarded(r))
 	}
 	return m
 }

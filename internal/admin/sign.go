@@ -125,16 +125,16 @@ func safeNext(next string) string {
 
 type accountPage struct {
 	Page
-	Session *account.Session
-	Members []account.Member
-	Errors  problems
+	Session  *account.Session
+	Accesses []account.Access
+	Errors   problems
 }
 
 func (c *console) accountPage(r *request) (accountPage, error) {
 	p := accountPage{Page: c.page(r, "Your account"), Session: r.session}
 	p.Tab = "account"
 	var err error
-	p.Members, err = c.Accounts.Members(r.Context())
+	p.Accesses, err = c.Accounts.Accesses(r.Context(), r.session.Member.ID)
 	return p, err
 }
 

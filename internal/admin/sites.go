@@ -6,6 +6,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/fault"
+	"assent/internal/register"
 	"assent/internal/site"
 )
 
@@ -16,19 +17,52 @@ func (c *console) home(w http.ResponseWriter, r *request) error {
 
 type sitesPage struct {
 	Page
-	Sites []site.Site
+	Groups  []siteGroup // by organisation
+	None    bool        // not one site in any of them
+	MayAdd  bool
+	Outside bool // the member belongs to no organisation
 }
+
+// siteGroup is the sites of one organisation; it is named where there are several.
+type siteGroup struct {
+	account.Access
+	Sites []site.Site
+	Named bool
+}
+
+// Opens tells templates whether the member may look into the registers.
+func (g siteGroup) Opens() bool { return g.Access.Can(account.ViewRegister) }
 
 func (c *console) listSites(w http.ResponseWriter, r *request) error {
 	p := sitesPage{Page: c.page(r, "Sites")}
 	p.Tab = "sites"
-	var err error
-	if p.Sites, err = c.Sites.List(r.Context()); err != nil {
+	list, err := c.Accounts.Accesses(r.Context(), r.session.Member.ID)
+	if err != nil {
 		return err
 	}
-	for i := range p.Sites {
-		p.Damage = append(p.Damage, c.damage(p.Sites[i].Key)...)
+	var ids []string
+	for _, a := range list {
+		if a.Can(account.ViewSites) {
+			ids = append(ids, a.Organisation.ID)
+		}
+		p.MayAdd = p.MayAdd || a.Can(account.AddSites)
 	}
+	all, err := c.Sites.ListOf(r.Context(), ids...)
+	if err != nil {
+		return err
+	}
+	p.Outside = len(list) == 0
+	for _, a := range list {
+		g := siteGroup{Access: a, Named: len(list) > 1}
+		for _, s := range all {
+			if s.Organisation == a.Organisation.ID {
+				g.Sites = append(g.Sites, s)
+				p.Damage = append(p.Damage, c.damage(s.Key)...)
+			}
+		}
+		p.Groups = append(p.Groups, g)
+	}
+	p.None = len(all) == 0
 	return c.render(w, http.StatusOK, "sites", p)
 }
 
@@ -51,7 +85,7 @@ func (c *console) addSite(w http.ResponseWriter, r *request) error {
 	var s *site.Site
 	if p.Errors == nil {
 		var err error
-		s, err = c.Sites.Add(r.Context(), domainsOf(p.Domains), p.Name, r.by())
+		s, err = c.Sites.AddTo(r.Context(), r.access.Organisation.ID, domainsOf(p.Domains), p.Name, r.by())
 		if fault.KindOf(err) == fault.Unprocessed {
 			p.Errors = problems{"domains": fault.Message(err)}
 		} else if err != nil {
@@ -89,7 +123,7 @@ type sitePage struct {
 	Tag, Boot     string // two forms of the same; the boot may be ""
 	Current       *site.Version
 	DraftChanges  int
-	Records       int64  // in the register
+	Register      register.Counts
 	Log           string // its origin
 	Name, Domains string
 	Errors        problems
@@ -110,7 +144,10 @@ func (c *console) overview(r *request) (sitePage, error) {
 	if err != nil {
 		return p, err
 	}
-	p.Records, p.Log = state.Size, state.Origin
+	if p.Register, err = c.Register.Counts(r.Context(), p.Site.ID); err != nil {
+		return p, err
+	}
+	p.Log = state.Origin
 	p.Tag = c.tag(p.Site.Key)
 	p.Name, p.Domains = p.Site.Name, strings.Join(p.Site.Domains, "\n")
 	if p.Boot, err = c.Sites.BootElement(r.Context(), p.Site.Version, c.PublicURL()); err != nil {
@@ -161,5 +198,9 @@ func (c *console) saveSite(w http.ResponseWriter, r *request) error {
 
 // log writes what the member did to the activity log.
 func (c *console) log(r *request, action, siteKey string, detail map[string]string) error {
-	return c.Accounts.Log(r.Context(), account.Activity{MemberID: r.session.Member.ID, Action: action, Site: siteKey, Detail: detail})
+	a := account.Activity{MemberID: r.session.Member.ID, Action: action, Site: siteKey, Detail: detail}
+	if r.access != nil {
+		a.Organisation = r.access.Organisation.ID
+	}
+	return c.Accounts.Log(r.Context(), a)
 }

@@ -17,8 +17,8 @@ import (
 
 func (c *console) statisticsRoutes() []route {
 	return []route{
-		{"GET /console/sites/{site}/statistics", false, c.showStatistics},
-		{"POST /console/sites/{site}/statistics", false, c.saveStatistics},
+		{"GET /console/sites/{site}/statistics", account.ViewStatistics, c.showStatistics},
+		{"POST /console/sites/{site}/statistics", account.ChangeSites, c.saveStatistics},
 	}
 }
 

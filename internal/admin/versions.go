@@ -79,6 +79,8 @@ type publishPage struct {
 	Next    int
 	Changes []change
 	Draft   string // fingerprint of what is shown; publishing anything else is refused
+	Idle    string // categories without a service, in words; "" for none
+	Nobody  bool   // the text names a number of companies, which is 0
 }
 
 func (c *console) publishPage(r *request) (publishPage, error) {
@@ -100,6 +102,10 @@ func (c *console) publishPage(r *request) (publishPage, error) {
 	}
 	p.Next = len(versions) + 1
 	p.Draft = fingerprint(draft)
+	p.Idle = strings.Join(draft.Idle(), ", ")
+	for _, texts := range draft.Texts {
+		p.Nobody = p.Nobody || draft.Partners() == 0 && strings.Contains(texts.Body, "{partners}")
+	}
 	p.Changes = inWords(site.Diff(p.Current.Notice, draft))
 	return p, nil
 }

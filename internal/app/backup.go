@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/backup"
 	"assent/internal/db"
 	"assent/internal/register"
@@ -25,6 +26,22 @@ func BackUp(ctx context.Context, c Config, w io.Writer, content string, expires 
 		return backup.Header{}, backup.Totals{}, err
 	}
 	return backup.Write(ctx, w, s, content, expires)
+}
+
+// LogBackup notes in the activity log that a backup was made. It leaves the schema as
+// it is: of an older one, before an upgrade, nothing is noted.
+func LogBackup(ctx context.Context, c Config, h backup.Header) error {
+	if h.Schema < db.SchemaNumber(h.Engine) {
+		return nil
+	}
+	o := databaseOptions(c)
+	o.Existing = true
+	d, err := db.Open(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return account.NewStore(d, time.Now).Log(ctx, account.Activity{Action: account.BackedUp, Detail: map[string]string{"what": h.Content}})
 }
 
 func backupSource(ctx context.Context, d *db.DB, dir string) (backup.Source, error) {

@@ -271,20 +271,20 @@ func TestRestoreOverANewerLog(t *testing.T) {
 			restore := []string{"restore", old, "--identity", key}
 			at.refused(t, "There is a database already", restore...)
 			at.refused(t, "had 16", slices.Concat(restore, []string{"--replace"})...)
-			at.refused(t, "nothing was recorded after this backup, but", slices.Concat(restore, []string{"--replace", "--moved"})...)
+			at.refused(t, "nothing was recorded or erased after this backup, but", slices.Concat(restore, []string{"--replace", "--moved"})...)
 			if n := len(at.records(t, p.site)); n != 14 {
 				t.Fatalf("a refusal left %d records, want 14", n)
 			}
 
 			// A backup of now over what is there: the same log goes on under its name.
 			out := at.run(t, "restore", newer, "--identity", key, "--replace")
-			if !strings.Contains(out, " goes on, 16 records") {
+			if !strings.Contains(out, " goes on, 16 entries") {
 				t.Errorf("the same log:\n%s", out)
 			}
 
 			// The old one over the newer log.
 			out = at.run(t, slices.Concat(restore, []string{"--replace", "--accept-loss"})...)
-			if !strings.Contains(out, "goes on from") || !strings.Contains(out, "Erased again: 1") || !strings.Contains(out, "4 that were recorded later are missing") {
+			if !strings.Contains(out, "goes on from") || !strings.Contains(out, "Erased again: 1") || !strings.Contains(out, "recorded later and missing: 3 decisions") {
 				t.Errorf("the old log:\n%s", out)
 			}
 			at.run(t, "fsck")
@@ -318,7 +318,7 @@ func (at where) elsewhere(t *testing.T, engine, key, old, newer, ledger string) 
 	t.Helper()
 	// Moved: the name stays.
 	to := emptyPlace(t, engine)
-	if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 records") {
+	if out := to.run(t, "restore", newer, "--identity", key, "--moved"); !strings.Contains(out, " goes on, 16 entries") {
 		t.Errorf("moved:\n%s", out)
 	}
 	// Put back by other means.

@@ -35,6 +35,8 @@ type Config struct {
 
 	SiteRatePerMinute int // consents a minute for one site; 0 for no limit
 
+	Connections int // open at a time; 0 for web.MaxConns, and never more than the system lets this process open
+
 	// Drain is how long /readyz says no before the server stops to listen, so that a
 	// load balancer sends nothing more.
 	Drain time.Duration
@@ -42,6 +44,11 @@ type Config struct {
 	WitnessEvery time.Duration // how often witnesses are asked to cosign a log that grew; 0 for a minute
 	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
 	ScrubRate    int           // records a second that the background check reads; 0 for none
+
+	SMTPURL      string        // mail server, see mail.ParseServer; "" for none
+	MailFrom     string        // address that letters come from
+	AllowPrivate bool          // messages may go to private addresses and over plain http
+	WebhookKeep  time.Duration // how long deliveries are kept; 0 for webhook.DefaultKeep
 
 	// Existing refuses to make a database where there is none.
 	Existing bool

@@ -227,3 +227,46 @@ func TestClientsThatLeave(t *testing.T) {
 	}
 	t.Logf("%d of 100 whole requests were recorded although nobody waited", whole)
 }
+
+// A rotation of the signing key that is killed anywhere, beside a running server,
+// happened or did not: the server goes on, and so does the next one.
+func TestKilledKeyRotation(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the whole server")
+	}
+	dir := newSite(t)
+	p := serve(t, dir)
+	const rounds = 8
+	recorded := 0
+	for i := range rounds + 1 {
+		if _, body := p.body(); !p.posted(body) {
+			t.Fatalf("round %d: nothing is recorded\n%s", i, p.said)
+		}
+		recorded++
+		if i == rounds {
+			break
+		}
+		cmd := exec.Command(binary(t), "key", "rotate", "--data", dir)
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		kill := time.AfterFunc(time.Duration(20+15*i)*time.Millisecond, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		kill.Stop()
+	}
+	p.cmd.Process.Signal(os.Interrupt)
+	p.cmd.Wait()
+	if n := fsck(t, dir); n != recorded {
+		t.Errorf("%d records, %d were acknowledged", n, recorded)
+	}
+	if out, code := assent(t, "key", "rotate", "--data", dir); code != 0 {
+		t.Errorf("a rotation after all that: exit %d\n%s", code, out)
+	}
+	again := serve(t, dir)
+	if _, body := again.body(); !again.posted(body) {
+		t.Errorf("nothing is recorded after the restart\n%s", again.said)
+	}
+	if n := fsck(t, dir); n != recorded+1 {
+		t.Errorf("%d records, want %d", n, recorded+1)
+	}
+}

@@ -3,6 +3,7 @@
 package app
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -23,4 +24,14 @@ func lockDir(dir string) (release func(), err error) {
 		return nil, fault.Wrap(fault.Unavailable, err, "Another assent serve already works on %s. Stop it first, or give this one another --data directory.", dir)
 	}
 	return func() { f.Close() }, nil
+}
+
+// maxFiles is how many files this process may have open (RLIMIT_NOFILE; Go raises
+// the limit to the highest that is allowed when a program starts).
+func maxFiles() int {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) > math.MaxInt32 {
+		return math.MaxInt32
+	}
+	return int(limit.Cur)
 }

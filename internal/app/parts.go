@@ -2,7 +2,9 @@ package app
 
 import (
 	"context"
+	"crypto/ed25519"
 	"database/sql"
+	"log/slog"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,10 +15,13 @@ import (
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/handover"
+	"assent/internal/jobs"
+	"assent/internal/mail"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/webhook"
 	"assent/internal/witness"
 )
 
@@ -36,9 +41,15 @@ type Parts struct {
 	Counters  *stats.Counters
 	Witness   *witness.Store
 	Handovers *handover.Desk
+	Jobs      *jobs.Queue
+	Mail      *mail.Desk
+	Webhooks  *webhook.Store
 
 	publicURL atomic.Pointer[string]
-	epoch     string // in the names of logs since a restoration; "" before the first
+	// Said are sentences for who starts the server: what became of logs and tags when
+	// it was given another public address.
+	Said  []string
+	epoch string // in the names of logs since a restoration; "" before the first
 }
 
 // Open opens the parts. It works beside a running server on the same database.
@@ -86,7 +97,17 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same, Inspect: c.Inspect})
+	// Every node has the signing key, and so the same desk.
+	if p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now); err != nil {
+		return err
+	}
+	p.Register, err = register.Open(ctx, register.Config{DB: p.DB, Key: key, Same: consent.Same, Inspect: c.Inspect,
+		Renew: func(ctx context.Context) (ed25519.PrivateKey, error) { return register.LoadKey(ctx, p.DB, c.Dir) },
+		Renewed: func(key ed25519.PrivateKey) {
+			if err := p.Handovers.Rekey(key.Seed()); err != nil {
+				slog.Error("choices cannot be handed over between domains until the next start", "error", err)
+			}
+		}})
 	if err != nil {
 		return err
 	}
@@ -96,9 +117,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Counters = stats.NewCounters(p.DB, time.Now, p.toCount())
 	p.Witness = witness.NewStore(p.DB, time.Now)
-	// Every node has the signing key, and so the same desk.
-	p.Handovers, err = handover.NewDesk(p.DB, key.Seed(), time.Now)
-	return err
+	return p.openOutbox(ctx, c)
 }
 
 // createLog gives a new site its register. The origin is fixed from the first
@@ -125,24 +144,6 @@ func (p *Parts) lifetime(ctx context.Context, version string) (days int, err err
 
 // PublicURL is the address at which visitors reach this installation.
 func (p *Parts) PublicURL() string { return *p.publicURL.Load() }
-
-// setPublicURL keeps the address for commands, and names the logs that are
-// still empty after it: a site is often added before its address is known.
-func (p *Parts) setPublicURL(ctx context.Context, address string) error {
-	p.publicURL.Store(&address)
-	sites, err := p.Sites.List(ctx)
-	if err != nil {
-		return err
-	}
-	return p.DB.Write(ctx, func(tx *sql.Tx) error {
-		for i := range sites {
-			if err := p.Register.RenameEmpty(ctx, tx, sites[i].ID, p.origin(sites[i].Key)); err != nil {
-				return err
-			}
-		}
-		return db.SetSetting(ctx, tx, publicURLSetting, address)
-	})
-}
 
 // origin is the name of a site's log at the public address.
 func (p *Parts) origin(key string) string {

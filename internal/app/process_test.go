@@ -114,10 +114,10 @@ func launch(t *testing.T, port int, name string, args ...string) *process {
 }
 
 // serve starts a server on a data directory that has a site.
-func serve(t *testing.T, dir string) *process {
+func serve(t *testing.T, dir string, flags ...string) *process {
 	t.Helper()
 	port := freePort(t)
-	p := launch(t, port, binary(t), "serve", "--data", dir, "--listen", "127.0.0.1:"+strconv.Itoa(port))
+	p := launch(t, port, binary(t), append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:" + strconv.Itoa(port)}, flags...)...)
 	out, code := assent(t, "site", "list", "--json", "--data", dir)
 	var sites []struct{ Site, Version string }
 	if err := json.Unmarshal([]byte(out), &sites); err != nil || code != 0 || len(sites) != 1 {

@@ -37,11 +37,13 @@ type RestoreOptions struct {
 type Restored struct {
 	Created time.Time        `json:"created,omitzero"` // of the backup
 	Rows    map[string]int64 `json:"rows,omitempty"`   // by table
-	Records int64            `json:"records"`          // found whole by fsck
+	Records int64            `json:"records"`          // read by fsck
 	Logs    []RestoredLog    `json:"logs"`
-	Erased  int64            `json:"erased"`            // erased again from the ledger
-	Dropped []string         `json:"dropped,omitempty"` // sites that were deleted after the backup
-	Aside   string           `json:"aside,omitempty"`   // where the replaced database is
+	Erased  int64            `json:"erased"` // erased again from the ledger
+	// Findings is what fsck found wrong; not 0 only with Damaged.
+	Findings int64    `json:"findings,omitempty"`
+	Dropped  []string `json:"dropped,omitempty"` // sites that were deleted after the backup
+	Aside    string   `json:"aside,omitempty"`   // where the replaced database is
 }
 
 // RestoredLog is what became of a log.
@@ -49,7 +51,7 @@ type RestoredLog struct {
 	Origin string `json:"log"`
 	Former string `json:"former,omitempty"` // name under which nothing is signed any more
 	Size   int64  `json:"size"`
-	Lost   int64  `json:"lost"` // entries known to have been recorded after the backup
+	Lost   int64  `json:"lost"` // decisions known to have been recorded after the backup, and not erased
 }
 
 // Restore puts a backup in the place of the database that the configuration

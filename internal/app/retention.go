@@ -19,7 +19,8 @@ func (p *Parts) RetentionSites(ctx context.Context) (list []retention.Site, err 
 	return list, err
 }
 
-// LogRetention writes what a run removed into the activity log.
+// LogRetention writes what a run removed into the activity log; runs of the server
+// that removed nothing are not worth a line.
 func (p *Parts) LogRetention(ctx context.Context, removed []retention.Due) error {
 	for _, d := range removed {
 		detail := map[string]string{"records": strconv.FormatInt(d.Count, 10), "why": d.Rule}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"assent/internal/admin"
+	"assent/internal/api"
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/fault"
@@ -66,6 +67,9 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if c.SiteRatePerMinute < 0 {
 		return nil, fault.New(fault.Invalid, "--site-rate is a number of consents a minute, or 0 for no limit, not %d.", c.SiteRatePerMinute)
 	}
+	if c.Connections < 0 {
+		return nil, fault.New(fault.Invalid, "--connections is a number of open connections, or 0 for %d, not %d.", web.MaxConns, c.Connections)
+	}
 	listener, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, listenFault(c.Listen, err)
@@ -77,6 +81,29 @@ func Start(ctx context.Context, c Config) (*App, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// DefaultConnections is how many connections are open at a time when nothing is said.
+const DefaultConnections = web.MaxConns
+
+// filesKept are the files that the process needs besides connections of clients:
+// the database's, the witnesses', the log's.
+const filesKept = 200
+
+// connections is how many may be open at a time: what was asked for, and no more
+// than leaves the process files for its database. Without that a flood of
+// connections would end in a server that cannot record.
+func connections(wanted int) int {
+	if wanted == 0 {
+		wanted = web.MaxConns
+	}
+	most := maxFiles() - filesKept
+	if most >= wanted {
+		return wanted
+	}
+	most = max(most, 10)
+	slog.Warn("fewer connections can be open than was asked for, because the system limits this process's files (ulimit -n, LimitNOFILE=)", "connections", most, "wanted", wanted)
+	return most
 }
 
 func listenFault(listen string, err error) error {
@@ -121,6 +148,8 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
 	a.work.Go(func() { a.retain(background) })
 	a.work.Go(func() { a.Counters.Run(background) })
+	a.work.Go(func() { a.Jobs.Run(background) })
+	a.work.Go(func() { a.Webhooks.Run(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
 	if marks != nil {
 		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })
@@ -137,7 +166,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Preview: banner.Preview,
 		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
@@ -145,10 +174,11 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 			return network
 		},
 	}))
+	mux.Handle("/api/", api.New(api.Deps{Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, PublicURL: a.PublicURL}))
 	mux.Handle("GET /{$}", http.RedirectHandler("/console/", http.StatusSeeOther))
 	a.server = web.NewServer(mux)
 	go func() {
-		if err := a.server.Serve(web.Limit(listener)); !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(web.LimitTo(listener, connections(c.Connections))); !errors.Is(err, http.ErrServerClosed) {
 			a.failed <- err
 		}
 	}()

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"database/sql"
 	"fmt"
 	"slices"
@@ -25,8 +24,9 @@ const epochSetting = "register.epoch"
 // source is where it is known from what came after the backup.
 type source struct {
 	open     LedgerSource
-	replaced bool   // it is the database that is being replaced
-	marking  string // key of the marks in its ledger; "" before learn, or when it has none
+	replaced bool      // it is the database that is being replaced
+	created  time.Time // zero before learn
+	marking  string    // key of the marks in its ledger; "" before learn, or when it has none
 }
 
 // knownLog is what a source says of a log.
@@ -35,6 +35,7 @@ type knownLog struct {
 	former   []string // names that it had before
 	at       time.Time
 	replaced bool
+	from     *source
 }
 
 // settling brings a database that was put back to where it may go on.
@@ -57,12 +58,19 @@ type settling struct {
 	fates   []RestoredLog // by log
 	rename  []int         // indexes of logs that get a new name
 	dropped []int         // indexes of logs whose sites were deleted after the backup
-	added   int64         // entries in logs of sites that were added after it
 }
 
 func (s *settling) run(ctx context.Context, out *Restored) error {
 	if err := s.decide(ctx); err != nil {
 		return err
+	}
+	if err := s.notOlder(ctx); err != nil {
+		return err
+	}
+	if s.o.Archive == nil { // it is changed where it lies: what is refused must be refused before
+		if err := s.whole(ctx, out); err != nil {
+			return err
+		}
 	}
 	if err := s.apply(ctx, out); err != nil {
 		return err
@@ -89,7 +97,7 @@ func (s *settling) learn(ctx context.Context) error {
 	for _, from := range s.sources {
 		err := s.read(ctx, from, map[string]func(h backup.Header, row backup.Row) error{
 			"log": func(h backup.Header, row backup.Row) error {
-				l := knownLog{at: h.Created, replaced: from.replaced}
+				l := knownLog{at: h.Created, replaced: from.replaced, from: from}
 				l.SiteID, l.Origin, l.Size, l.Checkpoint = row.Int("site_id"), row.Text("origin"), row.Int("size"), row.Bytes("checkpoint")
 				before, there := s.known[l.SiteID]
 				if !there || before.Origin == l.Origin && before.Size <= l.Size || before.Origin != l.Origin && before.at.Before(l.at) {
@@ -128,6 +136,7 @@ func (s *settling) read(ctx context.Context, from *source, tables map[string]fun
 	if r.Header.Installation != backup.InstallationOf(s.public) {
 		return fault.New(fault.Invalid, "The ledger is of another installation than the backup. Give the ledger of this one.")
 	}
+	from.created = r.Header.Created
 	if r.Header.Created.After(s.newest) {
 		s.newest = r.Header.Created
 	}
@@ -152,7 +161,11 @@ func (s *settling) decide(ctx context.Context) (err error) {
 	if s.logs, err = register.Logs(ctx, s.DB); err != nil {
 		return err
 	}
-	var lost []string
+	gone, err := s.goneLater(ctx)
+	if err != nil {
+		return err
+	}
+	var lost, later []string // decisions; entries of any kind
 	here := map[int64]bool{}
 	for i, l := range s.logs {
 		here[l.SiteID] = true
@@ -164,14 +177,15 @@ func (s *settling) decide(ctx context.Context) (err error) {
 			return fault.New(fault.Conflict, "There are two histories of the log %s with %d records: the backup's, and the one that the ledger or the replaced database tells of. Restore nothing before you know which was published; assent fsck checks each.", l.Origin, l.Size)
 		case !known && !s.newest.IsZero() && s.newest.After(s.created) && !s.created.IsZero():
 			s.dropped = append(s.dropped, i)
-		case known && (k.Origin == l.Origin || slices.Contains(k.former, l.Origin)):
-			fate.Lost = max(0, k.Size-l.Size)
+		case known && (k.Origin == l.Origin || slices.Contains(k.former, l.Origin)) && k.Size > l.Size:
+			fate.Lost = k.Size - l.Size - gone[l.SiteID]
+			later = append(later, fmt.Sprintf("%s has %d entries in the backup and had %d", l.Origin, l.Size, k.Size))
 		}
 		switch {
 		case known && k.Origin != l.Origin && slices.Contains(k.former, l.Origin):
 			lost = append(lost, fmt.Sprintf("%s, with %d entries, went on as %s, which has %d", l.Origin, l.Size, k.Origin, k.Size))
 		case fate.Lost > 0:
-			lost = append(lost, fmt.Sprintf("%s has %d entries in the backup and had %d", l.Origin, l.Size, k.Size))
+			lost = append(lost, fmt.Sprintf("%s has %d entries in the backup and had %d, of which %d are decisions that are not in it", l.Origin, l.Size, k.Size, fate.Lost))
 		}
 		if !s.o.Moved && !(same && k.replaced) && !slices.Contains(s.dropped, i) {
 			s.rename = append(s.rename, i)
@@ -179,18 +193,53 @@ func (s *settling) decide(ctx context.Context) (err error) {
 		s.fates = append(s.fates, fate)
 	}
 	for id, k := range s.known {
-		if !here[id] && k.Size > 0 {
-			s.added += k.Size
-			lost = append(lost, fmt.Sprintf("%s had %d and was made later", k.Origin, k.Size))
+		if decisions := k.Size - gone[id]; !here[id] && decisions > 0 {
+			lost = append(lost, fmt.Sprintf("%s had %d and was made later", k.Origin, decisions))
 		}
 	}
+	return s.agreed(lost, later)
+}
+
+// agreed refuses a loss to which the operator has not agreed.
+func (s *settling) agreed(lost, later []string) error {
 	switch {
-	case len(lost) > 0 && s.o.Moved:
-		return fault.New(fault.Conflict, "--moved says that nothing was recorded after this backup, but: %s. Take a newer backup; or say --accept-loss instead of --moved, and logs go on under new names.", some(lost))
+	case len(lost)+len(later) > 0 && s.o.Moved:
+		if len(lost) == 0 {
+			lost = later
+		}
+		return fault.New(fault.Conflict, "--moved says that nothing was recorded or erased after this backup, but: %s. Take a newer backup; or leave out --moved (and say --accept-loss if decisions would be lost), and logs go on under new names.", some(lost))
 	case len(lost) > 0 && !s.o.AcceptLoss:
 		return fault.New(fault.Conflict, "Decisions that were recorded after this backup would be lost: %s. Take a newer backup; or say --accept-loss: the logs then go on under new names, and receipts that visitors kept still verify.", some(lost))
 	}
 	return nil
+}
+
+// goneLater counts, by site, those entries after the backup that are no decisions
+// which could be lost: statements about erasures, and records that were erased.
+func (s *settling) goneLater(ctx context.Context) (map[int64]int64, error) {
+	sizes, gone := map[int64]int64{}, map[int64]int64{}
+	for _, l := range s.logs {
+		sizes[l.SiteID] = l.Size
+	}
+	for _, from := range s.sources {
+		count := func(site, index int64) error {
+			if s.known[site].from == from && index >= sizes[site] {
+				gone[site]++
+			}
+			return nil
+		}
+		err := s.read(ctx, from, map[string]func(backup.Header, backup.Row) error{
+			"erasure": func(_ backup.Header, row backup.Row) error { return count(row.Int("site_id"), row.Int("idx")) },
+			"erased": func(_ backup.Header, row backup.Row) error {
+				place := row.Int("place")
+				return count(place>>register.PlaceShift, place&(1<<register.PlaceShift-1))
+			},
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return gone, nil
 }
 
 // some joins the first of many.
@@ -206,7 +255,7 @@ func some(list []string) string {
 // apply gives logs their new names and takes deleted sites away again.
 func (s *settling) apply(ctx context.Context, out *Restored) error {
 	now := time.Now()
-	epoch := now.UTC().Format("2006-01-02") + "-" + strings.ToLower(rand.Text()[:6])
+	epoch := newEpoch(now)
 	err := s.DB.Write(ctx, func(tx *sql.Tx) error {
 		for _, i := range s.dropped {
 			if err := backup.DropSite(ctx, s.DB, tx, s.logs[i].SiteID, register.PlaceShift); err != nil {
@@ -246,7 +295,7 @@ func (s *settling) apply(ctx context.Context, out *Restored) error {
 	return s.Accounts.Log(ctx, account.Activity{Action: account.Restored, Detail: detail})
 }
 
-// check runs fsck over what was restored.
+// check holds what was restored against the marks beside it, and runs fsck over it.
 func (s *settling) check(ctx context.Context, out *Restored) error {
 	if s.marks != "" { // also where the database that they go with is gone
 		marks, err := register.OpenMarks(s.marks)
@@ -257,6 +306,11 @@ func (s *settling) check(ctx context.Context, out *Restored) error {
 			return err
 		}
 	}
+	return s.whole(ctx, out)
+}
+
+// whole runs fsck, and refuses what it finds unless the operator has agreed.
+func (s *settling) whole(ctx context.Context, out *Restored) error {
 	report, err := s.Register.Fsck(ctx, register.FsckOptions{})
 	if err != nil {
 		return err
@@ -265,12 +319,23 @@ func (s *settling) check(ctx context.Context, out *Restored) error {
 	if err != nil {
 		return err
 	}
-	out.Records = report.Records
+	out.Records, out.Findings = report.Records, report.Problems+int64(len(problems))
 	for _, f := range report.Findings {
 		problems = append(problems, f.Message)
 	}
-	if len(problems) > 0 && !s.o.Damaged && s.o.Archive != nil {
-		return fault.New(fault.Invalid, "What this backup holds is not as it was signed (%d findings): %s Take an older backup, or say --damaged if there is no better one.", len(problems), some(problems))
+	switch {
+	case out.Findings == 0 || s.o.Damaged:
+		return nil
+	case s.o.Archive == nil:
+		return fault.New(fault.Invalid, "What was put back is not as it was signed (%s): %s Put back an older state, or say --damaged if there is no better one.", counted(out.Findings, "finding"), some(problems))
 	}
-	return nil
+	return fault.New(fault.Invalid, "What this backup holds is not as it was signed (%s): %s Take an older backup, or say --damaged if there is no better one.", counted(out.Findings, "finding"), some(problems))
+}
+
+// counted writes a number with its noun.
+func counted(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.FormatInt(n, 10) + " " + noun + "s"
 }

@@ -36,8 +36,8 @@ func (p *Parts) toCount() stats.Register {
 	}
 }
 
-// counted are the members of a record that statistics look at.
-type counted struct {
+// countedRecord has the members of a record that statistics look at.
+type countedRecord struct {
 	Version    string          `json:"version"`
 	Action     string          `json:"action"`
 	Source     string          `json:"source"`
@@ -53,7 +53,7 @@ type counted struct {
 }
 
 func (p *Parts) decision(ctx context.Context, s *register.Stored, scopes *scopes) (stats.Decision, error) {
-	var c counted
+	var c countedRecord
 	if err := json.Unmarshal(s.Payload, &c); err != nil {
 		return stats.Decision{}, err
 	}
@@ -103,7 +103,7 @@ func (p *Parts) answeredBefore(ctx context.Context, s *register.Stored, version 
 	if err != nil || len(last) == 0 {
 		return false, err
 	}
-	var before counted
+	var before countedRecord
 	if err := json.Unmarshal(last[0].Payload, &before); err != nil {
 		return false, err
 	}

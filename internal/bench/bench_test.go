@@ -57,8 +57,36 @@ func TestQuickRunMeasuresForReal(t *testing.T) {
 	}
 }
 
+// The rows that need a filled register, several sites or time, small.
+func TestQuickRunOfTheRegister(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the release binary")
+	}
+	report := filepath.Join(t.TempDir(), "benchmarks.md")
+	var out, log bytes.Buffer
+	code := run(t.Context(), []string{"--quick", "--records", "1500", "--only", "fsck,register,evidence,receipts,fairness,soak", "--soak", "0.1", "--dir", t.TempDir(), "--write", report}, &out, &log)
+	if code != 0 {
+		t.Fatalf("exit status %d\n%s\n%s", code, &out, &log)
+	}
+	written, err := os.ReadFile(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, what := range []string{"`assent fsck`", "bytes on disk per record", "look-up by record ID", "look-up by consent ID", "evidence pack of a million records", "memory of packing", "to a valid receipt", "other sites while one is flooded", "at half load"} {
+		for _, engine := range []string{"SQLite", "PostgreSQL"} {
+			found := false
+			for line := range strings.Lines(string(written)) {
+				found = found || strings.Contains(line, what) && strings.Contains(line, engine)
+			}
+			if !found {
+				t.Errorf("the report has no row %q for %s:\n%s", what, engine, written)
+			}
+		}
+	}
+}
+
 func TestFlagsThatCannotBeUsed(t *testing.T) {
-	for _, args := range [][]string{{"--only", "nothing"}, {"--rounds", "0"}, {"--seconds", "3600"}, {"more"}, {"--unknown"}} {
+	for _, args := range [][]string{{"--only", "nothing"}, {"--rounds", "0"}, {"--seconds", "3600"}, {"--soak", "-1"}, {"--soak", "100000"}, {"more"}, {"--unknown"}} {
 		var log bytes.Buffer
 		if code := run(t.Context(), args, io.Discard, &log); code != 2 || log.Len() == 0 {
 			t.Errorf("%v: exit status %d, said %q; want 2 and a sentence", args, code, &log)

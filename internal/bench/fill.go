@@ -24,7 +24,7 @@ type fillSpec struct {
 
 // writers is how many callers fill the register at the same time: each waits
 // for the commit that holds its record, so many share one.
-const writers = 4096
+const writers = 8192
 
 // fillPeriod is the time that the records are spread over, up to now.
 const fillPeriod = 90 * 24 * time.Hour
@@ -44,6 +44,13 @@ func fill(ctx context.Context, s fillSpec) error {
 	r, err := register.Open(ctx, register.Config{DB: d, Key: key, QueueLimit: 2 * writers, BatchLimit: writers})
 	if err != nil {
 		return err
+	}
+	if d.Engine == db.SQLite { // nothing is lost by a crash but time: the copy is made durable below
+		for _, pragma := range []string{"pragma synchronous = off", "pragma cache_size = -262144", "pragma wal_autocheckpoint = 20000"} {
+			if _, err := d.Writer().ExecContext(ctx, pragma); err != nil {
+				return err
+			}
+		}
 	}
 	var next atomic.Int64
 	var work sync.WaitGroup
@@ -67,7 +74,15 @@ func fill(ctx context.Context, s fillSpec) error {
 	}
 	work.Wait()
 	close(failed)
-	return errors.Join(<-failed, r.Close(ctx))
+	if err := errors.Join(<-failed, r.Close(ctx)); err != nil || d.Engine != db.SQLite {
+		return err
+	}
+	for _, pragma := range []string{"pragma synchronous = full", "pragma wal_checkpoint(truncate)"} {
+		if _, err := d.Writer().ExecContext(ctx, pragma); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func fillEntry(s *store, ids *idSource, at time.Time, i int64) register.Entry {

@@ -28,10 +28,11 @@ type loadSpec struct {
 	Connections int
 	Warm        time.Duration // load before anything is counted
 	Measure     time.Duration
-	Code        int    // HTTP status that every answer has to have
-	Check       string // one of the checks
-	Bytes       []byte // for checkBytes
-	Ordinary    bool   // send through Go's http.Client, as most load generators cost, instead of the lean one
+	Code        int     // HTTP status that every answer has to have
+	Check       string  // one of the checks
+	Bytes       []byte  // for checkBytes
+	Rate        float64 // requests a second of all connections together, at an even pace; 0: as fast as answers come
+	Ordinary    bool    // send through Go's http.Client, as most load generators cost, instead of the lean one
 }
 
 // loadResult is what the load generator saw. Latencies are of the measured part.
@@ -158,8 +159,9 @@ func newClient(ctx context.Context, s *loadSpec, addr string) (*client, error) {
 }
 
 func (c *client) run(number int, from, until time.Time) error {
+	pace := newPace(c.spec, number)
 	for i := number; ; i++ {
-		begin := time.Now()
+		begin := pace.next(until)
 		if !begin.Before(until) {
 			return nil
 		}
@@ -178,6 +180,35 @@ func (c *client) run(number int, from, until time.Time) error {
 			c.took = append(c.took, end.Sub(begin))
 		}
 	}
+}
+
+// pace says when a connection sends its next request.
+type pace struct {
+	each time.Duration // between two; 0: at once
+	at   time.Time
+}
+
+// newPace spreads the connections over the time between two requests of one.
+func newPace(s *loadSpec, number int) *pace {
+	if s.Rate <= 0 {
+		return new(pace)
+	}
+	each := time.Duration(float64(s.Connections) / s.Rate * float64(time.Second))
+	return &pace{each, time.Now().Add(each * time.Duration(number) / time.Duration(s.Connections))}
+}
+
+// next waits for the time of the next request and returns it: one that was held up
+// by the one before counts from when it was due.
+func (p *pace) next(until time.Time) time.Time {
+	if p.each == 0 {
+		return time.Now()
+	}
+	due := p.at
+	p.at = p.at.Add(p.each)
+	if due.Before(until) {
+		time.Sleep(time.Until(due))
+	}
+	return due
 }
 
 func (c *client) exchange(r *request, spec requestSpec) (code int, body []byte, err error) {

@@ -49,6 +49,7 @@ type options struct {
 	write   string // file for the report
 	c15t    string // folder with c15t installed
 	profile string // file for a CPU profile of the server
+	soak    time.Duration
 	dir     string // where the temporary folder is made
 }
 
@@ -66,16 +67,18 @@ func parse(args []string, out io.Writer) (*options, error) {
 	f.StringVar(&o.c15t, "c15t", "", "`folder` where npm install @c15t/backend@2.2.1 kysely better-sqlite3 pg @hono/node-server was run: measures c15t too")
 	f.StringVar(&o.profile, "profile", "", "write a CPU profile of the server under the POST load to this `file`, and a heap profile beside it")
 	f.StringVar(&o.dir, "dir", "", "`folder` for the databases; it has to be on a real disk (default: the system's)")
+	minutes := f.Float64("soak", 0, "how long the row soak keeps a server at half of full load, in `minutes`; it is left out when 0")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	o.measure = time.Duration(*seconds * float64(time.Second))
 	o.starts = 9
+	o.soak = time.Duration(*minutes * float64(time.Minute))
 	if o.quick {
 		o.rounds, o.measure, o.warm, o.minute, o.starts = 1, 300*time.Millisecond, 100*time.Millisecond, 600*time.Millisecond, 2
 		o.records = min(o.records, 3000)
 	}
-	if f.NArg() > 0 || o.rounds < 1 || o.rounds > 100 || o.measure <= 0 || o.measure > 2*time.Minute || o.records < 1 {
+	if f.NArg() > 0 || o.rounds < 1 || o.rounds > 100 || o.measure <= 0 || o.measure > 2*time.Minute || o.records < 1 || o.soak < 0 || o.soak > 24*time.Hour {
 		return nil, errors.New("give 1 to 100 rounds, up to 120 seconds, and no argument besides flags; --help shows them")
 	}
 	if o.profile != "" && o.write != "" {

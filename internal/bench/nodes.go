@@ -144,7 +144,12 @@ func forHost(r requestSpec, host string) requestSpec {
 
 // withSites is a fresh PostgreSQL database with a number of published sites.
 func (s *stores) withSites(ctx context.Context, n int) (list []*store, err error) {
-	first, err := s.empty(ctx, db.Postgres)
+	return s.withSitesOn(ctx, db.Postgres, n)
+}
+
+// withSitesOn is withSites on either engine.
+func (s *stores) withSitesOn(ctx context.Context, e db.Engine, n int) (list []*store, err error) {
+	first, err := s.empty(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +175,7 @@ func (s *stores) withSites(ctx context.Context, n int) (list []*store, err error
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, &store{URL: first.URL, SiteID: added.ID, Site: added.Key, Version: v.Version})
+		list = append(list, &store{Dir: first.Dir, URL: first.URL, SiteID: added.ID, Site: added.Key, Version: v.Version})
 	}
 	return list, nil
 }

@@ -125,6 +125,12 @@ Absolute figures are those of a small, shared machine. Read the ratios: both sid
   Figures are medians over the rounds; ratios are medians of the rounds' ratios.
 - **Durability**: SQLite in WAL mode with synchronous=FULL; PostgreSQL with fsync and synchronous_commit on, otherwise as initdb makes it.
 - **Start** is the time from starting the process to the first complete answer with status 200, asked for every half millisecond; median of the starts.
+- **Evidence**: the whole full register with ` + "`assent evidence`" + `, scaled to a million records; memory is the process's peak (getrusage).
+- **Receipts**: beside full load one decision after the other is recorded, and its receipt asked for from the moment of the answer until there is one
+  that verifies.
+- **Fairness**: nine sites get 300 decisions a second between them at an even pace, alone and then while 64 connections flood a tenth in a closed loop.
+  What counts is how many of them are answered; latency counts from when a request was due.
+- **Soak** (` + "`make soak-load`" + `, not part of a usual run): half of full load in 40 pieces; medians of the last quarter beside those of the second.
 - **Banner**: one Chromium for all visits; each in a context of its own (no cache, no cookies, no storage), coming from another page of the shop, so that
   no start of a process and no search for fonts is measured. The forms take turns; figures are medians over three times the rounds. The line is 180 kB/s with 562 ms to the
   first byte, the CPU four times slower. Blocking is all of a task beyond 50 ms, before the first paint as well, minus that of the bare page in the same round. Accepting is from the click's

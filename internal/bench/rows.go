@@ -39,6 +39,10 @@ var rows = []struct {
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
 	{[]string{"register"}, (*bench).measureRegister},
+	{[]string{"evidence"}, (*bench).measureEvidence},
+	{[]string{"receipts"}, (*bench).measureProved},
+	{[]string{"fairness"}, (*bench).measureFairness},
+	{[]string{"soak"}, (*bench).measureSoak},
 	{[]string{"erasure"}, (*bench).measureErasure},
 	{[]string{"start"}, (*bench).measureStart},
 	{[]string{"banner"}, (*bench).measureBanner},
@@ -61,7 +65,7 @@ const (
 	limitScript  = 0.85
 	limitMemory  = 120e6
 	limitVerify  = time.Millisecond
-	limitFsck    = 200_000
+	limitFsck    = 250_000
 	limitBytes   = 600
 	limitLookup  = time.Millisecond
 	limitErased  = 2000

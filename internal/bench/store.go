@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"assent/internal/app"
@@ -244,9 +245,16 @@ func (s *stores) fill(ctx context.Context, st *store, e db.Engine, records int) 
 	if err != nil {
 		return err
 	}
+	if st.URL != "" { // made durable by the checkpoint below
+		name := st.URL[strings.LastIndex(st.URL, "/")+1:]
+		if err := s.administer(ctx, "alter database "+name+" set synchronous_commit = off"); err != nil {
+			return err
+		}
+		defer s.administer(ctx, "alter database "+name+" reset synchronous_commit")
+	}
 	s.log("filling a register on %s with %d records", e, records)
 	begin := time.Now()
-	if _, err := output(ctx, cmd, spec, 15*time.Minute); err != nil {
+	if _, err := output(ctx, cmd, spec, 40*time.Minute); err != nil {
 		return fmt.Errorf("fill: %w", err)
 	}
 	s.log("filled in %s", time.Since(begin).Round(time.Second))

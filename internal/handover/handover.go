@@ -52,7 +52,7 @@ type Visitor struct {
 // several processes on one database with the same secret.
 type Desk struct {
 	db    *db.DB
-	root  []byte
+	root  atomic.Pointer[[]byte]
 	now   func() time.Time
 	swept atomic.Int64 // Unix milliseconds of the last sweep
 }
@@ -60,11 +60,18 @@ type Desk struct {
 // NewDesk makes a desk. secret is the installation's: every node has the same one,
 // and the desk's key is derived from it (HKDF, RFC 5869).
 func NewDesk(d *db.DB, secret []byte, now func() time.Time) (*Desk, error) {
+	desk := &Desk{db: d, now: now}
+	return desk, desk.Rekey(secret)
+}
+
+// Rekey gives the desk another secret. Tokens that were made with the former one are
+// not taken any more: the visitor is asked again.
+func (d *Desk) Rekey(secret []byte) error {
 	root, err := hkdf.Key(sha256.New, secret, nil, "assent handover", 32)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		d.root.Store(&root)
 	}
-	return &Desk{db: d, root: root, now: now}, nil
+	return err
 }
 
 // sealed is what stands in a token.
@@ -112,7 +119,7 @@ func (d *Desk) box(id []byte) (cipher.AEAD, error) {
 }
 
 func (d *Desk) mac(purpose string, of []byte) []byte {
-	m := hmac.New(sha256.New, d.root)
+	m := hmac.New(sha256.New, *d.root.Load())
 	m.Write([]byte(purpose + "\x00"))
 	m.Write(of)
 	return m.Sum(nil)

@@ -201,8 +201,11 @@ func FuzzToken(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		_, s, err := k.open(text)
-		if err == nil && text != token {
-			t.Fatalf("%q is open: %+v", text, s)
+		if err == nil { // fuzzing runs in several processes, each of which issues its own
+			raw, _ := base64.RawURLEncoding.DecodeString(text)
+			if (Passage{s.Site, s.From, s.To, s.Choice}) != passage || base64.RawURLEncoding.EncodeToString(raw) != text {
+				t.Fatalf("%q is open: %+v", text, s)
+			}
 		}
 		if err != nil && (text == token || fault.KindOf(err) != fault.Forbidden) {
 			t.Fatalf("%q: %v", text, err)

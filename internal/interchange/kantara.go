@@ -71,9 +71,6 @@ func (e *Encoder) kantara(d *decision) any {
 	if doc.Jurisdiction == "" {
 		doc.Jurisdiction = "not known; asked by the rule " + d.variant.Regime
 	}
-	if doc.PolicyURL == "" { // the record's page has the notice as it was shown
-		doc.PolicyURL = e.source.Page(d.RecordID)
-	}
 	for _, p := range d.purposes() {
 		if p.granted {
 			doc.Services = append(doc.Services, kantaraService{d.name(&p), []kantaraPurpose{d.kantaraPurpose(&p)}})

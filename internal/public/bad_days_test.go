@@ -117,7 +117,7 @@ func stall(t *testing.T, d *db.DB) (release func()) {
 // poll waits until a condition holds.
 func poll(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !holds(); runtime.Gosched() {
+	for end := time.Now().Add(30 * time.Second); !holds(); runtime.Gosched() {
 		if time.Now().After(end) {
 			t.Fatalf("never: %s", what)
 		}

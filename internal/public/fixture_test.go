@@ -100,7 +100,7 @@ func (f *fixture) listen() {
 	var done sync.WaitGroup
 	done.Go(func() { server.Serve(web.Limit(l)) })
 	transport := &http.Transport{DisableCompression: true}
-	f.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	f.client = &http.Client{Transport: transport, Timeout: 60 * time.Second}
 	f.t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		web.Shutdown(server, time.Second)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/register"
 	"assent/internal/site"
 
 	"golang.org/x/mod/sumdb/tlog"
@@ -16,11 +17,7 @@ import (
 // with the cosignatures that it has: receipts rely on the newest one, so a
 // monitor has to see it even while the witnesses are away.
 func (p *public) checkpoint(w http.ResponseWriter, r *http.Request) (int, error) {
-	live, err := p.logOf(w, r)
-	if err != nil {
-		return 0, err
-	}
-	state, err := p.Register.State(r.Context(), live.ID)
+	live, state, err := p.stateOf(w, r)
 	if err != nil {
 		return 0, err
 	}
@@ -54,15 +51,27 @@ func (p *public) cosigned(w http.ResponseWriter, r *http.Request) (int, error) {
 // logKey serves the verifier key of a site's log. Whoever takes it from here
 // trusts this server: it is to be compared with what others saw.
 func (p *public) logKey(w http.ResponseWriter, r *http.Request) (int, error) {
-	live, err := p.logOf(w, r)
-	if err != nil {
-		return 0, err
-	}
-	state, err := p.Register.State(r.Context(), live.ID)
+	_, state, err := p.stateOf(w, r)
 	if err != nil {
 		return 0, err
 	}
 	return sendText(w, r, []byte(state.Key+"\n"))
+}
+
+// logKeys serves the statements by which the key of a site's log was replaced
+// (receipt.ParseHistory). They prove themselves.
+func (p *public) logKeys(w http.ResponseWriter, r *http.Request) (int, error) {
+	live, err := p.logOf(w, r)
+	if err != nil {
+		return 0, err
+	}
+	history, err := p.Register.KeyHistory(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
+	w.Header()["Content-Type"] = typeJSON
+	w.Header()["Cache-Control"] = []string{"no-cache"}
+	return send(w, r, history)
 }
 
 func sendText(w http.ResponseWriter, r *http.Request, data []byte) (int, error) {
@@ -93,6 +102,14 @@ func (p *public) tile(w http.ResponseWriter, r *http.Request) (int, error) {
 		w.Header()["Cache-Control"] = briefly
 	}
 	return send(w, r, data)
+}
+
+// stateOf finds the log that a request is about, and what it signed last.
+func (p *public) stateOf(w http.ResponseWriter, r *http.Request) (live *site.Live, state register.LogState, err error) {
+	if live, err = p.logOf(w, r); err == nil {
+		state, err = p.Register.State(r.Context(), live.ID)
+	}
+	return live, state, err
 }
 
 func (p *public) logOf(w http.ResponseWriter, r *http.Request) (*site.Live, error) {

@@ -16,11 +16,7 @@ import (
 // logPage shows a site's register to people: how large it is, what it signed, who
 // cosigned that, and how to check it without this server.
 func (p *public) logPage(w http.ResponseWriter, r *http.Request) (int, error) {
-	live, err := p.logOf(w, r)
-	if err != nil {
-		return 0, err
-	}
-	state, err := p.Register.State(r.Context(), live.ID)
+	live, state, err := p.stateOf(w, r)
 	if err != nil {
 		return 0, err
 	}
@@ -28,11 +24,15 @@ func (p *public) logPage(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	counts, err := p.Register.Counts(r.Context(), live.ID)
+	if err != nil {
+		return 0, err
+	}
 	pg := &page{Heading: "The register", Site: live.Key, Path: live.Key}
 	if v, err := p.Cache.Version(r.Context(), live.Key, live.Version); err == nil {
 		pg.Site = nameOf(v.Notice, live)
 	}
-	pg.Log = &logState{LogState: state, URL: p.PublicURL() + "/log/" + live.Key}
+	pg.Log = &logState{LogState: state, Counts: counts, URL: p.PublicURL() + "/log/" + live.Key}
 	if found {
 		pg.Log.Cosigned, pg.Log.Behind = &cosigned, state.Size-cosigned.Size
 		for _, c := range cosigned.Cosignatures {
@@ -45,9 +45,10 @@ func (p *public) logPage(w http.ResponseWriter, r *http.Request) (int, error) {
 // logState is what the template of /log/{site} shows.
 type logState struct {
 	register.LogState
+	register.Counts
 	URL       string
 	Cosigned  *register.Cosigned // nil: no witness cosigned yet
-	Behind    int64              // records since then
+	Behind    int64              // entries since then
 	Cosigners []cosigner
 }
 

@@ -118,6 +118,7 @@ func New(d Deps) http.Handler {
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},
 		{"GET /log/{site}/cosigned", p.cosigned, problem},
 		{"GET /log/{site}/key", p.logKey, problem},
+		{"GET /log/{site}/keys", p.logKeys, problem},
 		{"GET /log/{site}/tile/{rest...}", p.tile, problem},
 		{"GET /healthz", p.health, problem},
 		{"GET /readyz", p.ready, web.Problem},
@@ -169,7 +170,7 @@ func (p *public) mount(mux *http.ServeMux, routes []route) {
 	}
 	mux.Handle("/", p.adapt(route{"/", func(http.ResponseWriter, *http.Request) (int, error) {
 		return 0, fault.New(fault.NotFound, "There is nothing at this address. Check its spelling.")
-	}, problem}))
+	}, errorPage}))
 }
 
 // adapt counts, turns errors into answers and keeps a panic from ending more

@@ -90,6 +90,10 @@ func TestScript(t *testing.T) {
 	for _, path := range []string{"/b/nosuchsite.js", "/b/" + f.site.Key, "/b/.js", "/b/"} {
 		f.get(path).wantProblem(t, 404, "")
 	}
+	browser := http.Header{"Accept": {"text/html,application/xhtml+xml"}}
+	if got := f.do("GET", "/nothing", browser, nil); got.status != 404 || !strings.Contains(string(got.body), "<h1>Not found</h1>") || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+		t.Errorf("for people: %d, %v\n%s", got.status, got.header, got.body)
+	}
 }
 
 func decode(t *testing.T, coding string, body []byte) []byte {
@@ -149,6 +153,10 @@ func TestMethodsAndAddresses(t *testing.T) {
 	}
 	for _, path := range []string{"/", "/nothing", "/v1", "/v1/consents/x", "/log/nosuchsite", "/log/nosuchsite/checkpoint"} {
 		f.get(path).wantProblem(t, 404, "")
+	}
+	browser := http.Header{"Accept": {"text/html,application/xhtml+xml"}}
+	if got := f.do("GET", "/nothing", browser, nil); got.status != 404 || !strings.Contains(string(got.body), "<h1>Not found</h1>") || !strings.HasPrefix(got.header.Get("Content-Type"), "text/html") {
+		t.Errorf("for people: %d, %v\n%s", got.status, got.header, got.body)
 	}
 }
 

@@ -239,8 +239,12 @@ func errorPage(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	status := web.Status(err)
 	web.Log(r, status, err)
+	heading := "This cannot be shown"
+	if status == http.StatusNotFound {
+		heading = "Not found"
+	}
 	var b bytes.Buffer
-	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: "This cannot be shown", Failure: visitorSentence(err)}) != nil {
+	if pages.ExecuteTemplate(&b, "failure", &page{Style: pageInline, Heading: heading, Failure: visitorSentence(err)}) != nil {
 		web.Problem(w, r, err)
 		return
 	}

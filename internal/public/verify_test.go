@@ -15,6 +15,8 @@ import (
 	"assent/internal/public"
 	"assent/internal/register"
 	"assent/receipt"
+
+	"github.com/google/uuid"
 )
 
 // The page checks a receipt in a real browser, and asks for nothing but itself.
@@ -69,10 +71,10 @@ func TestLogPage(t *testing.T) {
 		}
 		return string(a.body)
 	}
-	if text := page(); !strings.Contains(text, "0 records") || !strings.Contains(text, "No witness has cosigned") || !strings.Contains(text, "consent.example/log/"+f.site.Key) {
+	if text := page(); !strings.Contains(text, "0 decisions") || !strings.Contains(text, "No witness has cosigned") || !strings.Contains(text, "consent.example/log/"+f.site.Key) {
 		t.Errorf("of an empty register: %s", text)
 	}
-	f.post(f.decision())
+	f.post(f.decision("record_id", recordID))
 	state, err := f.reg.State(t.Context(), f.site.ID)
 	f.must(err)
 	key := ed25519.NewKeyFromSeed([]byte(strings.Repeat("w", 32)))
@@ -83,14 +85,20 @@ func TestLogPage(t *testing.T) {
 	f.must(err)
 	f.must(f.reg.PutCosigned(t.Context(), f.site.ID, append(state.Checkpoint, line...), []string{vkey}, clock))
 	text := page()
-	for _, want := range []string{"1 record", "witness.example/w1", "3 hours ago", "Shop &lt;&amp; Söhne&gt;"} {
+	for _, want := range []string{"1 decision", "1 entry", "witness.example/w1", "3 hours ago", "Shop &lt;&amp; Söhne&gt;"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page lacks %q:\n%s", want, text)
 		}
 	}
 	f.post(f.decision())
-	if text := page(); !strings.Contains(text, "1 record has come since") {
+	if text := page(); !strings.Contains(text, "1 entry has come since") {
 		t.Errorf("the page does not say what came since:\n%s", text)
+	}
+	if _, err := f.reg.EraseRecord(t.Context(), uuid.MustParse(recordID), register.OnRequest); err != nil {
+		t.Fatal(err)
+	}
+	if text := page(); !strings.Contains(text, "<h2 id=\"state\">1 decision</h2>") || !strings.Contains(text, "3: 1 decision, 1 erased, 1 statement about erasing") {
+		t.Errorf("the page does not count erasures apart:\n%s", text)
 	}
 	ctx := browsertest.Start(t)
 	for _, dark := range []bool{false, true} {

@@ -200,13 +200,9 @@ func (b *batch) load(tx *sql.Tx, l *openLog) error {
 	if err != nil {
 		return err
 	}
-	vkey, err := verifierKey(l.origin, b.writer.key)
+	c, err := b.writer.open(b.ctx, l.origin, l.checkpoint)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	c, err := receipt.OpenCheckpoint(l.checkpoint, vkey)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return err
 	}
 	root, err := edge.root()
 	if err != nil {
@@ -284,7 +280,7 @@ func (b *batch) grow() (list []grown, err error) {
 		if err != nil {
 			return nil, err
 		}
-		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.key)
+		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.keys.get())
 		if err != nil {
 			return nil, err
 		}

@@ -59,7 +59,7 @@ type Removed struct {
 // nothing is added to it before fsck says what is wrong.
 func (r *Register) Erase(ctx context.Context, e Erasing) (done Removed, err error) {
 	done.SiteID = e.SiteID
-	if r.writer.key == nil {
+	if r.writer.keys.get() == nil {
 		return done, errReadOnly
 	}
 	for last := int64(-1); ; {

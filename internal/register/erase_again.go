@@ -69,3 +69,29 @@ func AdoptMarking(ctx context.Context, d *db.DB, marking string) error {
 	_, err := d.FirstSetting(ctx, markingSetting, marking)
 	return err
 }
+
+// Unlisted counts, by site, the erased records that a ledger kept apart does not
+// know of. Each call takes the next part of the ledger, in the order of places
+// over all sites: what this database says was erased between after and last and
+// the part does not list is counted.
+func (r *Register) Unlisted(ctx context.Context, part []ErasedAt, after, last int64, counts map[int64]int64) error {
+	listed := make(map[int64]bool, len(part))
+	for _, e := range part {
+		listed[e.Place] = true
+	}
+	rows, err := r.db.Read().QueryContext(ctx, "select place from erased where place > $1 and place <= $2", after, last)
+	if err != nil {
+		return r.db.Explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var place int64
+		if err := rows.Scan(&place); err != nil {
+			return r.db.Explain(err)
+		}
+		if !listed[place] {
+			counts[place>>indexBits]++
+		}
+	}
+	return r.db.Explain(rows.Err())
+}

@@ -27,7 +27,7 @@ type EvidenceQuery struct {
 	To     time.Time // first instant after; zero: to the end
 
 	Notice func(ctx context.Context, version string) ([]byte, error) // content of a notice version
-	Page   []byte                                                    // the page that checks receipts; nil: none
+	Beside receipt.Beside                                            // the files for people, and who writes them
 	Now    time.Time
 }
 
@@ -36,7 +36,7 @@ type EvidenceQuery struct {
 // record from the first to the last of the period, in the log's order. Memory
 // does not depend on their number.
 func (r *Register) Evidence(ctx context.Context, w io.Writer, q EvidenceQuery) (*receipt.Manifest, error) {
-	m := &receipt.Manifest{Type: receipt.EvidenceType, Created: q.Now.UTC().Format(time.RFC3339), From: instant(q.From), To: instant(q.To)}
+	m := &receipt.Manifest{Type: receipt.EvidenceType, Writer: q.Beside.Writer, Created: q.Now.UTC().Format(time.RFC3339), From: instant(q.From), To: instant(q.To)}
 	last, err := r.period(ctx, q, m)
 	if err != nil {
 		return nil, err
@@ -63,9 +63,10 @@ func (r *Register) Evidence(ctx context.Context, w io.Writer, q EvidenceQuery) (
 	}
 	pack := &packer{zip: zip.NewWriter(w), now: q.Now.UTC(), versions: map[string]bool{}}
 	pack.zip.RegisterCompressor(zip.Deflate, func(out io.Writer) (io.WriteCloser, error) { return flate.NewWriter(out, flate.BestSpeed) })
-	pack.put(receipt.EvidenceReadme, []byte(evidenceReadme))
-	if q.Page != nil {
-		pack.put(receipt.EvidencePage, q.Page)
+	for _, name := range []string{receipt.EvidenceReadme, receipt.EvidencePage} {
+		if data := q.Beside.Files[name]; data != nil {
+			pack.put(name, data)
+		}
 	}
 	pack.put(receipt.EvidenceCheckpoint, checkpoint)
 	if err := r.packRecords(ctx, q, pack, m, last); err != nil {
@@ -222,7 +223,8 @@ func (c *commitments) write(ctx context.Context, out *bufio.Writer, from, to int
 	return nil
 }
 
-const evidenceReadme = `Evidence pack of a consent register
+// EvidenceReadme is the README.txt of an evidence pack.
+const EvidenceReadme = `Evidence pack of a consent register
 ===================================
 It proves what a site recorded in a period, without the site's server.
 
@@ -239,6 +241,10 @@ records.ndjson  one line an entry, in the register's order, without gaps: record
 notices/        every notice version that a record names, as it was shown; its
                 name is the SHA-256 of the file
 verify.html     a page that checks single receipts in a browser, offline
+
+This file and verify.html are signed by nobody. "assent verify" compares them
+with its own; if you were handed the pack, take the page from a server or a
+program that you trust.
 
 By hand: an entry's commitment is HMAC-SHA256(salt, record), its leaf is
 SHA-256(0x00 || commitment), and the leaves between the hashes "left" and

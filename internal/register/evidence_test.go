@@ -20,11 +20,15 @@ import (
 var (
 	testNotice  = []byte(`{"notice":"as it was shown"}`)
 	testVersion = func() string { sum := sha256.Sum256(testNotice); return hex.EncodeToString(sum[:]) }()
+	// otherVersion is the name of "{}".
+	otherVersion = func() string { sum := sha256.Sum256([]byte("{}")); return hex.EncodeToString(sum[:]) }()
 )
+
+var testBeside = receipt.Beside{Writer: "Test 1", Files: map[string][]byte{receipt.EvidencePage: []byte("page"), receipt.EvidenceReadme: []byte("text")}}
 
 func pack(t *testing.T, r *Register, q EvidenceQuery) []byte {
 	t.Helper()
-	q.Now, q.Page = testTime, []byte("page")
+	q.Now, q.Beside = testTime, testBeside
 	q.Notice = func(context.Context, string) ([]byte, error) { return testNotice, nil }
 	var out bytes.Buffer
 	if _, err := r.Evidence(t.Context(), &out, q); err != nil {
@@ -50,7 +54,7 @@ func TestEvidence(t *testing.T) {
 			"everything": {0, 300, 299, 300}, "the beginning": {0, 5, 5, 5}, "the middle": {5, 270, 264, 265}, "one": {256, 257, 1, 1}, "the end": {299, 300, 1, 1},
 		} {
 			data := pack(t, r, EvidenceQuery{SiteID: 1, From: testTime.Add(time.Duration(c.from) * time.Hour), To: testTime.Add(time.Duration(c.to) * time.Hour)})
-			got, err := receipt.VerifyEvidence(bytes.NewReader(data), int64(len(data)), "", nil)
+			got, err := receipt.VerifyEvidence(bytes.NewReader(data), int64(len(data)), "", nil, &testBeside)
 			if err != nil || !got.Valid || got.Records != c.records || got.Leaves != c.leaves || got.First != c.from || got.Versions != 1 {
 				t.Errorf("%s: %+v, %v", name, got, err)
 			}
@@ -59,6 +63,24 @@ func TestEvidence(t *testing.T) {
 			t.Errorf("an empty period: %v", err)
 		}
 	})
+}
+
+// The files for people are nobody's word: those of another version are not called
+// checked.
+func TestEvidenceOfAnotherVersion(t *testing.T) {
+	d := dbtest.SQLite(t)
+	r := open(t, d)
+	addSite(t, d, r, 1)
+	mustAppend(t, r, entry(1, func(rec *receipt.Record) { rec.Version = testVersion }))
+	data := pack(t, r, EvidenceQuery{SiteID: 1})
+	newer := testBeside
+	newer.Writer = "Test 2"
+	for name, own := range map[string]*receipt.Beside{"a newer verifier": &newer, "a verifier without": nil} {
+		got, err := receipt.VerifyEvidence(bytes.NewReader(data), int64(len(data)), "", nil, own)
+		if err != nil || !got.Valid || len(got.Uncovered) != 2 || !strings.Contains(got.Steps[len(got.Steps)-1].Detail, "Not compared: README.txt and verify.html") {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
 }
 
 // A pack of which anything is changed is not valid.
@@ -97,6 +119,9 @@ func TestSpoiltEvidence(t *testing.T) {
 		"no notice":          func(f map[string]string) { delete(f, receipt.EvidenceNotices+testVersion+".json") },
 		"no records":         func(f map[string]string) { delete(f, receipt.EvidenceRecords) },
 		"no checkpoint":      func(f map[string]string) { delete(f, receipt.EvidenceCheckpoint) },
+		"the page":           edit(receipt.EvidencePage, "page", "pace"),
+		"the text":           edit(receipt.EvidenceReadme, "text", "test"),
+		"a notice more":      func(f map[string]string) { f[receipt.EvidenceNotices+otherVersion+".json"] = "{}" },
 		"something smuggled": func(f map[string]string) { f["more.txt"] = "more" },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -117,7 +142,7 @@ func TestSpoiltEvidence(t *testing.T) {
 				}
 			}
 			z.Close()
-			got, err := receipt.VerifyEvidence(bytes.NewReader(out.Bytes()), int64(out.Len()), "", nil)
+			got, err := receipt.VerifyEvidence(bytes.NewReader(out.Bytes()), int64(out.Len()), "", nil, &testBeside)
 			if err != nil || got.Valid {
 				t.Errorf("%+v, %v; want not valid", got, err)
 			}
@@ -162,7 +187,7 @@ func FuzzVerifyEvidence(f *testing.F) {
 	z.Close()
 	f.Add(out.Bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if got, err := receipt.VerifyEvidence(bytes.NewReader(data), int64(len(data)), "", nil); err == nil && got.Valid {
+		if got, err := receipt.VerifyEvidence(bytes.NewReader(data), int64(len(data)), "", nil, &testBeside); err == nil && got.Valid {
 			t.Error("a forged pack is valid")
 		}
 	})

@@ -3,6 +3,7 @@ package register
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/binary"
 	"fmt"
 	"sync/atomic"
@@ -43,23 +44,18 @@ func (r *Register) ids(ctx context.Context, report *FsckReport, limit int, check
 		want += c.ids.Load()
 	}
 	all := &check{r: r, report: report, limit: limit}
-	rows, err := r.db.Read().QueryContext(ctx, "select place, record_id from record indexed by record_by_id order by record_id")
-	if err != nil {
-		return all.badIndex(ctx, err)
-	}
-	defer rows.Close()
 	var have uint64
-	for rows.Next() {
-		var place int64
-		var id sql.RawBytes
-		if err := rows.Scan(&place, &id); err != nil {
-			return all.badIndex(ctx, err)
+	err := rowsOfDriver(ctx, r.db.Read(), "select place, record_id from record indexed by record_by_id order by record_id", nil, 2, func(values []driver.Value) error {
+		place, ok := values[0].(int64)
+		if !ok {
+			return fmt.Errorf("register: the place of a record is %T", values[0])
 		}
 		if place&maxIndex < sizes[place>>indexBits] {
-			have += idSum(place, id)
+			have += idSum(place, bytesOf(values[1]))
 		}
-	}
-	if err := rows.Err(); err != nil {
+		return nil
+	})
+	if err != nil {
 		return all.badIndex(ctx, err)
 	}
 	if have == want {

@@ -36,7 +36,7 @@ func (c *check) tail(ctx context.Context, q queryer, n int64, width int) (bundle
 	}
 	var computed []byte
 	err = c.rows(ctx, q, n<<tileHeight, n<<tileHeight+int64(width), func(r *row) {
-		commitment := receipt.Commit(r.salt, r.payload)
+		commitment := receipt.Commit(r.salt, r.bytes)
 		computed = append(computed, hashesOf(commitment[:])...)
 	})
 	if err == nil && c.signs(computed, width) {
@@ -249,20 +249,16 @@ func (c *check) spans(ctx context.Context, q queryer, first, end int64) error {
 
 // cosigned holds the checkpoint that witnesses cosigned against the log's tiles.
 func (c *check) cosigned(ctx context.Context, q queryer) error {
-	vkey, err := c.r.vkey(c.origin)
-	if err != nil {
-		return err
-	}
 	var size int64
 	var checkpoint, witnesses string
-	err = q.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", c.site).Scan(&size, &checkpoint, &witnesses)
+	err := q.QueryRowContext(ctx, "select size, checkpoint, witnesses from cosigned where site_id = $1", c.site).Scan(&size, &checkpoint, &witnesses)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	head, _, err := receipt.OpenCosigned([]byte(checkpoint), vkey, strings.Split(witnesses, "\n"))
+	head, _, err := receipt.OpenCosigned([]byte(checkpoint), c.vkey, strings.Split(witnesses, "\n"))
 	if err != nil || head.Size != size {
 		c.foundInLog("the checkpoint that witnesses cosigned was changed.")
 		return nil

@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"io/fs"
@@ -35,7 +37,78 @@ const keySetting = "register.signing_key"
 // A key that is missing while logs exist is an error, never replaced: a new
 // one would make every receipt name a key that nobody trusts.
 func LoadKey(ctx context.Context, d *db.DB, dataDir string) (ed25519.PrivateKey, error) {
+	used, err := d.Setting(ctx, publicSetting)
+	if err != nil {
+		return nil, err
+	}
+	if dataDir != "" && used != "" {
+		path, err := usedFile(dataDir, used)
+		if err != nil {
+			return nil, err
+		}
+		if path == nextFile(dataDir, used) { // the rotation was interrupted after it was decided
+			if err := finishRotation(dataDir, used); err != nil {
+				return nil, err
+			}
+		}
+	}
 	return LoadKeyNamed(ctx, d, dataDir, KeyFile, func(ctx context.Context, where string) error { return noLogs(ctx, d, where) })
+}
+
+// nextFile is the file of a key that a rotation is about to take into use; which one
+// is in use is decided by the database alone. Its name is that of the key, so that
+// two rotations at once do not write over each other's.
+func nextFile(dataDir, public string) string {
+	sum := sha256.Sum256([]byte(public))
+	return filepath.Join(dataDir, KeyFile+"."+hex.EncodeToString(sum[:8]))
+}
+
+// usedFile is the file of a data directory whose key is in use: signing.key, but for
+// the moment, or the crash, between the two steps of a rotation.
+func usedFile(dataDir, used string) (path string, err error) {
+	path = filepath.Join(dataDir, KeyFile)
+	for range 2 { // another process may be between the two steps
+		key, err := readKey(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return "", err
+		}
+		if err == nil && publicOf(key) == used {
+			return path, nil
+		}
+		next := nextFile(dataDir, used)
+		if coming, nextErr := readKey(next); nextErr == nil && publicOf(coming) == used {
+			return next, nil
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return path, nil // said by who reads it
+		}
+	}
+	return "", fault.New(fault.Unavailable, "The key in %s is not the one that this database's registers are signed with: it was replaced (assent key rotate), or it is another installation's. Put the right %s there, from the machine where it was made or from your newest backup.", path, KeyFile)
+}
+
+// finishRotation puts the new key in the old one's place.
+func finishRotation(dataDir, used string) error {
+	path := filepath.Join(dataDir, KeyFile)
+	err := os.Rename(nextFile(dataDir, used), path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another process did
+	}
+	if err == nil {
+		err = syncDir(dataDir)
+	}
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The new signing key cannot be put in the place of %s. Check the directory's permissions; the key itself is safe in %s.", path, nextFile(dataDir, used))
+	}
+	return nil
+}
+
+func syncDir(name string) error {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
 }
 
 // LoadKeyNamed is LoadKey for another key of the installation: name is its file,
@@ -116,12 +189,7 @@ func createKey(path string) error {
 	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return syncDir(filepath.Dir(path))
 }
 
 func keyFromDatabase(ctx context.Context, d *db.DB, setting string, used func(ctx context.Context, where string) error) (ed25519.PrivateKey, error) {

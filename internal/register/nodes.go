@@ -510,7 +510,7 @@ func (w *writer) follow(log, row *openLog, added []byte) bool {
 	if err != nil {
 		return false
 	}
-	signed, err := receipt.Checkpoint{Origin: row.origin, Size: row.size, Root: root}.Sign(w.key)
+	signed, err := receipt.Checkpoint{Origin: row.origin, Size: row.size, Root: root}.Sign(w.keys.get())
 	if err != nil || !bytes.Equal(signed, row.checkpoint) {
 		return false
 	}

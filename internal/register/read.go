@@ -51,15 +51,27 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	if q.Before <= 0 {
 		q.Before = math.MaxInt64
 	}
-	c, found, err := r.conditions(ctx, q.SiteID, q.From, q.To)
-	if err != nil || !found {
+	c, first, last, err := r.span(ctx, q.SiteID, q.From, q.To)
+	if err != nil || last < first {
 		return nil, err
 	}
-	first, _ := allOf(q.SiteID)
-	c.add("place < $%d", first+min(q.Before, maxIndex+1))
-	query := storedColumns + c.where()
+	start, _ := allOf(q.SiteID)
+	last = min(last, start+min(q.Before, maxIndex+1)-1)
+	var query string
 	if q.ConsentID != uuid.Nil {
-		query = c.byConsent(q.SiteID, q.ConsentID)
+		var size int64
+		err := r.db.Read().QueryRowContext(ctx, "select size from log where site_id = $1", q.SiteID).Scan(&size)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, r.db.Explain(err)
+		}
+		query = c.byConsent(q.SiteID, size, q.ConsentID, first, last)
+	} else {
+		c.add("place >= $%d", first)
+		c.add("place <= $%d", last)
+		query = storedColumns + c.where()
 	}
 	c.args = append(c.args, min(q.Limit, 1000))
 	rows, err := r.db.Read().QueryContext(ctx, query+fmt.Sprintf(" order by place desc limit $%d", len(c.args)), c.args...)
@@ -92,28 +104,32 @@ func (c *conditions) add(format string, arg any) {
 func (c *conditions) where() string { return "where " + strings.Join(c.list, " and ") }
 
 // byConsent selects the records of a visitor: those that consent_place knows, by
-// its stretches, and those after them by looking.
-func (c *conditions) byConsent(site int64, id uuid.UUID) string {
+// its stretches, and those after them, from the place entered on, by looking. Each
+// half has one bound that its engine can begin with: SQLite takes the first of two
+// lower bounds, and reads the whole register where that is the lower one.
+func (c *conditions) byConsent(site, size int64, id uuid.UUID, first, last int64) string {
+	entered := placeOf(site, size>>runBits<<runBits)
 	c.add("consent_id = $%d", id[:])
-	each := storedColumns + c.where()
-	c.args = append(c.args, site, id[:prefixSize])
+	when := strings.Join(c.list, " and ")
+	c.args = append(c.args, site, id[:prefixSize], size>>stretchBits, min(entered-1, last), first, max(entered, first), last)
 	n := len(c.args)
+	columns := strings.TrimPrefix(storedSelect, "select ")
 	return fmt.Sprintf(`with recursive stretch (n) as (
-			select size >> %[1]d from log where site_id = $%[2]d union all select n - 1 from stretch where n > 0
-		), entered (places) as (
-			select (site_id << %[3]d) + (size >> %[4]d << %[4]d) from log where site_id = $%[2]d
-		) %[5]s and place in (
-			select (p.site_id << %[3]d) + p.idx from stretch cross join consent_place p
-			where p.site_id = $%[2]d and p.stretch = n and p.prefix = $%[6]d and (p.site_id << %[3]d) + p.idx < (select places from entered)
-		) union all %[5]s and place >= (select places from entered)`, stretchBits, n-1, indexBits, runBits, each, n)
+			select cast($%[1]d as bigint) union all select n - 1 from stretch where n > 0
+		), placed (known) as (
+			select (p.site_id << %[8]d) + p.idx from stretch cross join consent_place p
+			where p.site_id = $%[2]d and p.stretch = n and p.prefix = $%[3]d
+		) select %[9]s from placed cross join record where place = known and known <= $%[4]d and known >= $%[5]d and %[10]s
+		union all select %[9]s from record where place >= $%[6]d and place <= $%[7]d and %[10]s`,
+		n-4, n-6, n-5, n-3, n-2, n-1, n, indexBits, columns, when)
 }
 
-// conditions restrict to a site and a span of time; found is false when nothing
-// is in the span. The spans of the full runs tell in which of them to look, so
+// span finds the places of a site in a span of time, last before first when nothing
+// is in it, and the conditions on the time. The spans of the full runs tell in which of them to look, so
 // that a day is found without reading the whole register.
-func (r *Register) conditions(ctx context.Context, siteID int64, from, to time.Time) (c *conditions, found bool, err error) {
+func (r *Register) span(ctx context.Context, siteID int64, from, to time.Time) (c *conditions, first, last int64, err error) {
 	c = new(conditions)
-	first, last := allOf(siteID)
+	first, last = allOf(siteID)
 	if !from.IsZero() || !to.IsZero() {
 		earliest, latest := int64(math.MinInt64), int64(math.MaxInt64)
 		if !from.IsZero() {
@@ -125,8 +141,18 @@ func (r *Register) conditions(ctx context.Context, siteID int64, from, to time.T
 			c.add("time <= $%d", latest)
 		}
 		if first, last, err = r.within(ctx, siteID, earliest, latest); err != nil || last < first {
-			return nil, false, r.db.Explain(err)
+			return c, 0, -1, r.db.Explain(err)
 		}
+	}
+	return c, first, last, nil
+}
+
+// conditions restrict to a site and a span of time; found is false when nothing is
+// in the span.
+func (r *Register) conditions(ctx context.Context, siteID int64, from, to time.Time) (c *conditions, found bool, err error) {
+	c, first, last, err := r.span(ctx, siteID, from, to)
+	if err != nil || last < first {
+		return nil, false, err
 	}
 	c.add("place >= $%d", first)
 	c.add("place <= $%d", last)
@@ -169,6 +195,25 @@ func (r *Register) within(ctx context.Context, siteID, earliest, latest int64) (
 // ceilMilli is the first millisecond that is not before t.
 func ceilMilli(t time.Time) int64 { return t.Add(time.Millisecond - time.Nanosecond).UnixMilli() }
 
+// Counts says what the entries of a log are.
+type Counts struct {
+	Decisions int64 // records that are there
+	Erased    int64 // records that were erased
+	Acts      int64 // statements about erasures
+}
+
+// Counts counts the entries of a site's log: together they are its size.
+func (r *Register) Counts(ctx context.Context, siteID int64) (c Counts, err error) {
+	var size int64
+	err = r.db.Read().QueryRowContext(ctx, `select size, (select count(*) from erasure e where e.site_id = l.site_id),
+		(select coalesce(sum(count), 0) from erasure e where e.site_id = l.site_id) from log l where l.site_id = $1`, siteID).Scan(&size, &c.Acts, &c.Erased)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, fault.New(fault.NotFound, "There is no register for this site. Check the site key.")
+	}
+	c.Decisions = size - c.Acts - c.Erased
+	return c, r.db.Explain(err)
+}
+
 // LogState is a site's log as it was last signed.
 type LogState struct {
 	Origin     string
@@ -188,10 +233,16 @@ func (r *Register) State(ctx context.Context, siteID int64) (LogState, error) {
 	if err != nil {
 		return LogState{}, r.db.Explain(err)
 	}
-	if s.Key, err = r.vkey(s.Origin); err != nil {
+	if r.writer.keys.get() == nil {
+		return LogState{}, errReadOnly
+	}
+	c, err := r.writer.open(ctx, s.Origin, s.Checkpoint)
+	if err != nil && !errors.Is(err, errDamaged) {
 		return LogState{}, err
 	}
-	c, err := receipt.OpenCheckpoint(s.Checkpoint, s.Key)
+	if err == nil {
+		s.Key, err = r.vkey(s.Origin)
+	}
 	if err != nil || c.Size != s.Size || c.Origin != s.Origin {
 		return LogState{}, fault.Wrap(fault.Unavailable, errors.Join(errDamaged, err), "The checkpoint of this register was changed. The operator runs assent fsck, which says what is wrong.")
 	}
@@ -201,10 +252,11 @@ func (r *Register) State(ctx context.Context, siteID int64) (LogState, error) {
 
 // vkey is the verifier key of the log with this origin.
 func (r *Register) vkey(origin string) (string, error) {
-	if r.writer.key == nil {
+	key := r.writer.keys.get()
+	if key == nil {
 		return "", errReadOnly
 	}
-	return verifierKey(origin, r.writer.key)
+	return verifierKey(origin, key)
 }
 
 // Tile returns the first width entries of a tile of the site's log, or all 256

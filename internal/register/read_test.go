@@ -2,6 +2,7 @@ package register
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,4 +70,36 @@ func TestSearch(t *testing.T) {
 			})
 		}
 	})
+}
+
+// A visitor's records are found by looking at no other's, however many there are.
+func TestSearchByConsentReadsNoOthers(t *testing.T) {
+	d := dbtest.SQLite(t)
+	r := open(t, d)
+	addSite(t, d, r, 1)
+	for from, to := range map[time.Time]time.Time{{}: {}, testTime: testTime.Add(time.Hour)} {
+		c, first, last, err := r.span(t.Context(), 1, from, to)
+		if err != nil || last < first && from.IsZero() {
+			t.Fatal(first, last, err)
+		}
+		query := c.byConsent(1, 1_000_000, uuid.New(), first, last)
+		rows, err := d.Read().QueryContext(t.Context(), "explain query plan "+query+" order by place desc limit 50", c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var line string
+			if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, line)
+		}
+		rows.Close()
+		text := strings.Join(plan, "\n")
+		if strings.Contains(text, "SCAN record") || strings.Contains(text, "SCAN p") || strings.Count(text, "SEARCH record USING INTEGER PRIMARY KEY (rowid") != 2 {
+			t.Errorf("the plan reads records of others:\n%s", text)
+		}
+	}
 }

@@ -49,6 +49,11 @@ type Config struct {
 	// Key signs checkpoints. Without one the register can only be read.
 	Key ed25519.PrivateKey
 
+	// Renew reads the key again when another process may have replaced it (Rotate),
+	// and Renewed is told of a new one. Nil: the key never changes.
+	Renew   func(ctx context.Context) (ed25519.PrivateKey, error)
+	Renewed func(ed25519.PrivateKey)
+
 	// Same tells whether two payloads with one record ID are the same decision,
 	// so that a repeat is harmless. Nil: the same bytes.
 	Same func(stored, again []byte) bool
@@ -85,6 +90,9 @@ func Open(ctx context.Context, c Config) (*Register, error) {
 		if err := r.checkKey(ctx, c.Key); err != nil {
 			return nil, err
 		}
+		if err := r.agree(ctx, c.Key); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.loadMarking(ctx); err != nil {
 		return nil, err
@@ -109,10 +117,11 @@ func (r *Register) Close(ctx context.Context) error {
 // caller's transaction. The origin is the log's name for ever; it ends with
 // "/log/" and the site key, because receipts are bound to their site by it.
 func (r *Register) CreateLog(ctx context.Context, tx *sql.Tx, siteID int64, origin string) error {
-	if r.writer.key == nil {
-		return errReadOnly
+	key, err := r.fenced(ctx, tx)
+	if err != nil {
+		return err
 	}
-	checkpoint, err := r.emptyCheckpoint(origin)
+	checkpoint, err := emptyCheckpoint(origin, key)
 	if err != nil {
 		return err
 	}
@@ -123,10 +132,11 @@ func (r *Register) CreateLog(ctx context.Context, tx *sql.Tx, siteID int64, orig
 // RenameEmpty gives a log that holds no record another origin, with a fresh
 // checkpoint, in the caller's transaction. A log with records keeps its name.
 func (r *Register) RenameEmpty(ctx context.Context, tx *sql.Tx, siteID int64, origin string) error {
-	if r.writer.key == nil {
-		return errReadOnly
+	key, err := r.fenced(ctx, tx)
+	if err != nil {
+		return err
 	}
-	checkpoint, err := r.emptyCheckpoint(origin)
+	checkpoint, err := emptyCheckpoint(origin, key)
 	if err != nil {
 		return err
 	}
@@ -134,12 +144,12 @@ func (r *Register) RenameEmpty(ctx context.Context, tx *sql.Tx, siteID int64, or
 	return err
 }
 
-func (r *Register) emptyCheckpoint(origin string) ([]byte, error) {
+func emptyCheckpoint(origin string, key ed25519.PrivateKey) ([]byte, error) {
 	root, err := tlog.TreeHash(0, nil)
 	if err != nil {
 		return nil, err
 	}
-	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: 0, Root: root}.Sign(r.writer.key)
+	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: 0, Root: root}.Sign(key)
 	if err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "The log's name %q cannot be used: it may hold no space and no plus sign. Check --public-url.", origin)
 	}
@@ -154,7 +164,7 @@ func (r *Register) emptyCheckpoint(origin string) ([]byte, error) {
 // disk or the database failed, or ctx ended first; in that last case the entry
 // may be stored all the same.
 func (r *Register) Append(ctx context.Context, e Entry) (s Stored, repeated bool, err error) {
-	if r.writer.key == nil {
+	if r.writer.keys.get() == nil {
 		return Stored{}, false, errReadOnly
 	}
 	c, err := newCall(ctx, e)

@@ -15,8 +15,6 @@ import (
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/receipt"
-
-	"golang.org/x/mod/sumdb/tlog"
 )
 
 // KeySetting is the setting that holds the signing key where no file does.
@@ -34,8 +32,21 @@ func ReadKey(ctx context.Context, d *db.DB, dataDir string) (text []byte, public
 			return nil, nil, err
 		}
 		text = []byte(stored)
-	} else if _, err = readKey(filepath.Join(dataDir, KeyFile)); err == nil { // with the sentences that belong to it
-		text, err = os.ReadFile(filepath.Join(dataDir, KeyFile))
+	} else {
+		path, used := filepath.Join(dataDir, KeyFile), ""
+		if d != nil {
+			if used, err = d.Setting(ctx, publicSetting); err != nil {
+				return nil, nil, err
+			}
+		}
+		if used != "" {
+			if path, err = usedFile(dataDir, used); err != nil {
+				return nil, nil, err
+			}
+		}
+		if _, err = readKey(path); err == nil { // with the sentences that belong to it
+			text, err = os.ReadFile(path)
+		}
 	}
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(text) == 0 {
 		return nil, nil, fault.New(fault.Unavailable, "There is no signing key. Give the --data DIR that holds %s beside --database, or put the key back.", KeyFile)
@@ -76,10 +87,14 @@ func PutKey(ctx context.Context, d *db.DB, dataDir string, text []byte) error {
 // Predecessor is a name that a log had before it was restored.
 type Predecessor struct {
 	Origin         string
-	Size           int64  // leaves that the new name took over
-	Checkpoint     []byte // of that size, under the old name
-	LastCheckpoint []byte // newest one known of the old name; nil for none
-	RestoredAt     time.Time
+	Size           int64             // leaves that the new name took over
+	Checkpoint     []byte            // of that size, under the old name
+	LastCheckpoint []byte            // newest one known of the old name; nil for none
+	RestoredAt     time.Time         // or when the key was replaced
+	Rotation       *receipt.Rotation // why it has another name: the key was replaced; nil: it was restored
+	Note           string            // the rotation as it was signed
+	Cosigned       string            // newest checkpoint of the name that witnesses cosigned; "" for none
+	Witnesses      []string          // who did
 }
 
 // Rename lets a restored log go on under another name, in the caller's
@@ -91,8 +106,9 @@ type Predecessor struct {
 // Nobody can then hold two checkpoints of one log and one size that differ,
 // whatever was published before the loss.
 func (r *Register) Rename(ctx context.Context, tx *sql.Tx, siteID int64, origin string, last []byte, now time.Time) error {
-	if r.writer.key == nil {
-		return errReadOnly
+	key, err := r.fenced(ctx, tx)
+	if err != nil {
+		return err
 	}
 	var old openLog
 	if err := tx.QueryRowContext(ctx, logQuery, siteID).Scan(&old.origin, &old.size, &old.checkpoint); err != nil {
@@ -106,7 +122,7 @@ func (r *Register) Rename(ctx context.Context, tx *sql.Tx, siteID int64, origin 
 	if err != nil || signed.Origin != old.origin || signed.Size != old.size {
 		return fault.Wrap(fault.Unavailable, errors.Join(errDamaged, err), "The checkpoint of the log %s does not hold, so nothing can go on from it. assent fsck says more.", old.origin)
 	}
-	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: old.size, Root: signed.Root}.Sign(r.writer.key)
+	checkpoint, err := receipt.Checkpoint{Origin: origin, Size: old.size, Root: signed.Root}.Sign(key)
 	if err != nil {
 		return err
 	}
@@ -140,7 +156,7 @@ func (r *Register) Predecessors(ctx context.Context, siteID int64) ([]Predecesso
 }
 
 func (r *Register) predecessors(ctx context.Context, q queryer, siteID int64) (list []Predecessor, err error) {
-	rows, err := q.QueryContext(ctx, "select origin, size, checkpoint, last_checkpoint, restored_at from predecessor where site_id = $1 order by number", siteID)
+	rows, err := q.QueryContext(ctx, "select origin, size, checkpoint, last_checkpoint, restored_at, rotation, cosigned, witnesses from predecessor where site_id = $1 order by number", siteID)
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
@@ -148,42 +164,15 @@ func (r *Register) predecessors(ctx context.Context, q queryer, siteID int64) (l
 	for rows.Next() {
 		var p Predecessor
 		var at int64
-		if err := rows.Scan(&p.Origin, &p.Size, &p.Checkpoint, &p.LastCheckpoint, &at); err != nil {
+		var witnesses string
+		if err := rows.Scan(&p.Origin, &p.Size, &p.Checkpoint, &p.LastCheckpoint, &at, &p.Note, &p.Cosigned, &witnesses); err != nil {
 			return nil, r.db.Explain(err)
 		}
 		p.RestoredAt = time.UnixMilli(at).UTC()
+		p.Witnesses = strings.FieldsFunc(witnesses, func(c rune) bool { return c == '\n' })
 		list = append(list, p)
 	}
 	return list, r.db.Explain(rows.Err())
-}
-
-// continues holds the log against the names that it had: the tree that each of
-// them signed last must be the beginning of this one.
-func (c *check) continues(ctx context.Context, q queryer) error {
-	list, err := c.r.predecessors(ctx, q, c.site)
-	if err != nil {
-		return err
-	}
-	for _, p := range list {
-		vkey, err := c.r.vkey(p.Origin)
-		if err != nil {
-			return err
-		}
-		signed, err := receipt.OpenCheckpoint(p.Checkpoint, vkey)
-		if err != nil || signed.Origin != p.Origin || signed.Size != p.Size || p.Size > c.size {
-			c.foundInLog("the checkpoint of its former name %s does not hold.", p.Origin)
-			continue
-		}
-		tiles := tileReader{size: c.size, read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
-		root, err := tlog.TreeHash(p.Size, &tiles)
-		if err != nil && ctx.Err() != nil {
-			return err
-		}
-		if err != nil || root != signed.Root {
-			c.foundInLog("it does not begin with what was signed under its former name %s, %d records.", p.Origin, p.Size)
-		}
-	}
-	return nil
 }
 
 // Named is a log's row.

@@ -3,7 +3,6 @@ package register
 import (
 	"bytes"
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -109,7 +108,7 @@ func member(payload []byte, name string) (value string, rest []byte) {
 // writer is the one goroutine that writes the register of this process.
 type writer struct {
 	db    *db.DB
-	key   ed25519.PrivateKey
+	keys  keyring
 	same  func(stored, again []byte) bool
 	limit int
 	queue *queue
@@ -129,11 +128,14 @@ type writer struct {
 }
 
 func newWriter(c Config) *writer {
-	return &writer{
-		db: c.DB, key: c.Key, same: c.Same, limit: c.BatchLimit,
+	w := &writer{
+		db: c.DB, same: c.Same, limit: c.BatchLimit,
 		queue: newQueue(c.QueueLimit), acts: make(chan *act), done: make(chan struct{}), logs: make(map[int64]*openLog), high: make(map[int64]int64),
 		sql: statementsFor(c.DB),
 	}
+	w.keys.load, w.keys.renewed = c.Renew, c.Renewed
+	w.keys.set(c.Key)
+	return w
 }
 
 func (w *writer) run() {

@@ -59,6 +59,17 @@ func (n *Notice) Spoken() *Notice {
 	return &c
 }
 
+// Idle are the categories that visitors are asked about although no service is in
+// them, so that there is nothing to consent to.
+func (n *Notice) Idle() (keys []string) {
+	for _, c := range n.Categories {
+		if c.Key != "necessary" && !slices.ContainsFunc(n.Services, func(s Service) bool { return s.Category == c.Key }) {
+			keys = append(keys, c.Key)
+		}
+	}
+	return keys
+}
+
 // Partners is how many companies receive data from a visitor who accepts
 // everything: the distinct providers of the services that need consent, without
 // the controller. A service without a provider counts by its name.

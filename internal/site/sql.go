@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"sort"
+	"strconv"
+	"strings"
 	"time"
 
 	"assent/internal/db"
@@ -29,12 +31,27 @@ func (s *Store) explain(err error, key string) error {
 
 // sitesQuery lists domains as a newline-separated string: one statement for any
 // number of sites.
-const sitesQuery = `select s.id, s.site, s.name, coalesce(s.version, ''), s.created_at, s.changed_at, d.domain
+const sitesQuery = `select s.id, s.site, s.name, coalesce(s.version, ''), s.created_at, s.changed_at, s.organisation_id, d.domain
 	from site s join site_domain d on d.site_id = s.id`
 
 // List returns every site, in the order in which they were made.
 func (s *Store) List(ctx context.Context) ([]Site, error) {
 	list, err := scanSites(s.db.Read().QueryContext(ctx, sitesQuery+" order by s.id, d.position"))
+	return list, s.db.Explain(err)
+}
+
+// ListOf returns the sites of some organisations, in the order in which they were
+// made.
+func (s *Store) ListOf(ctx context.Context, organisations ...string) ([]Site, error) {
+	if len(organisations) == 0 {
+		return nil, nil
+	}
+	var marks []string
+	var args []any
+	for i, o := range organisations {
+		marks, args = append(marks, "$"+strconv.Itoa(i+1)), append(args, o)
+	}
+	list, err := scanSites(s.db.Read().QueryContext(ctx, sitesQuery+" where s.organisation_id in ("+strings.Join(marks, ", ")+") order by s.id, d.position", args...))
 	return list, s.db.Explain(err)
 }
 
@@ -65,7 +82,7 @@ func scanSites(rows *sql.Rows, err error) ([]Site, error) {
 		var s Site
 		var created, changed int64
 		var domain string
-		if err := rows.Scan(&s.ID, &s.Key, &s.Name, &s.Version, &created, &changed, &domain); err != nil {
+		if err := rows.Scan(&s.ID, &s.Key, &s.Name, &s.Version, &created, &changed, &s.Organisation, &domain); err != nil {
 			return nil, err
 		}
 		if n := len(list); n == 0 || list[n-1].ID != s.ID {
@@ -78,13 +95,21 @@ func scanSites(rows *sql.Rows, err error) ([]Site, error) {
 	return list, rows.Err()
 }
 
-func insertSite(ctx context.Context, tx *sql.Tx, key, name, draft string, now time.Time) (id int64, err error) {
+func insertSite(ctx context.Context, tx *sql.Tx, organisation, key, name, draft string, now time.Time) (id int64, err error) {
+	// No foreign key: SQLite cannot add one to a table that is there.
+	var there int
+	if err := tx.QueryRowContext(ctx, "select count(*) from organisation where id = $1", organisation).Scan(&there); err != nil {
+		return 0, err
+	}
+	if there == 0 {
+		return 0, fault.New(fault.NotFound, "There is no organisation %q. assent org list shows them.", organisation)
+	}
 	// A collision of two concurrent adds fails on the primary key and is rolled back.
 	if err := tx.QueryRowContext(ctx, "select coalesce(max(id), 0) + 1 from site").Scan(&id); err != nil {
 		return 0, err
 	}
-	_, err = tx.ExecContext(ctx, `insert into site (id, site, name, draft, version, created_at, changed_at)
-		values ($1, $2, $3, $4, null, $5, $6)`, id, key, name, draft, now.UnixMilli(), now.UnixMilli())
+	_, err = tx.ExecContext(ctx, `insert into site (id, site, name, draft, version, created_at, changed_at, organisation_id)
+		values ($1, $2, $3, $4, null, $5, $6, $7)`, id, key, name, draft, now.UnixMilli(), now.UnixMilli(), organisation)
 	return id, err
 }
 

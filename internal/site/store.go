@@ -26,6 +26,8 @@ type Site struct {
 	Version   string   // notice version in force
 	CreatedAt time.Time
 	ChangedAt time.Time
+
+	Organisation string // ID of whose it is
 }
 
 // Owns tells whether host (lower case, no port) belongs to the site.
@@ -94,6 +96,7 @@ type Store struct {
 	compile   func(n *Notice, version string) (*Bundle, error)
 	createLog func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error
 	now       func() time.Time
+	published func(ctx context.Context, tx *sql.Tx, v *Version) error // see OnPublish; nil: nobody is told
 }
 
 // NewStore makes a store. compile turns a version into its script when it is
@@ -104,22 +107,42 @@ func NewStore(d *db.DB, compile func(*Notice, string) (*Bundle, error),
 	return &Store{db: d, compile: compile, createLog: createLog, now: time.Now}
 }
 
-// Add creates a site with a default notice and publishes its first version.
-// Name may be empty: the first domain stands in. The first language stands in for
-// every other one; without any it is English.
+// Add creates a site of the first organisation: Create without settings.
 func (s *Store) Add(ctx context.Context, domains []string, name, by string, languages ...string) (*Site, error) {
-	domains, err := normaliseDomains(domains)
+	return s.AddTo(ctx, db.FirstOrganisation, domains, name, by, languages...)
+}
+
+// AddTo creates a site of an organisation: Create without settings.
+func (s *Store) AddTo(ctx context.Context, organisation string, domains []string, name, by string, languages ...string) (*Site, error) {
+	return s.Create(ctx, New{Organisation: organisation, Domains: domains, Name: name, By: by, Languages: languages})
+}
+
+// New says what a new site is like.
+type New struct {
+	Organisation string // whose it is
+	Domains      []string
+	Name         string   // "": the first domain stands in
+	By           string   // who adds it
+	Languages    []string // the first one stands in for every other; none: English
+	Apart        bool     // see Notice
+}
+
+// Create creates a site with a default notice and publishes its first version.
+func (s *Store) Create(ctx context.Context, wish New) (*Site, error) {
+	domains, err := normaliseDomains(wish.Domains)
 	if err != nil {
 		return nil, err
 	}
-	if err := knownLanguages(languages); err != nil {
+	if err := knownLanguages(wish.Languages); err != nil {
 		return nil, err
 	}
-	if name = strings.TrimSpace(name); name == "" {
+	name, by := strings.TrimSpace(wish.Name), wish.By
+	if name == "" {
 		name = domains[0]
 	}
 	key := strings.ToLower(rand.Text()[:12])
-	n := DefaultNotice(key, name, languages...)
+	n := DefaultNotice(key, name, wish.Languages...)
+	n.Apart = wish.Apart
 	v, bundle, err := s.seal(n, domains)
 	if err != nil {
 		return nil, err
@@ -130,7 +153,7 @@ func (s *Store) Add(ctx context.Context, domains []string, name, by string, lang
 	}
 	now := s.now()
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
-		id, err := insertSite(ctx, tx, key, name, string(draft), now)
+		id, err := insertSite(ctx, tx, wish.Organisation, key, name, string(draft), now)
 		if err != nil {
 			return err
 		}
@@ -287,6 +310,9 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 				return err
 			}
 			err = insertVersion(ctx, tx, v, bundle)
+		}
+		if err == nil && s.published != nil {
+			err = s.published(ctx, tx, v)
 		}
 		if err != nil {
 			return err

@@ -23,8 +23,9 @@ const (
 	maxHeader  = 32 << 10
 )
 
-// MaxConns is how many connections are open at a time. Each costs about 20 KB
-// while nothing is received, so this bounds their memory to about 80 MB.
+// MaxConns is how many connections are open at a time when nothing else is said.
+// Each costs about 20 KB while nothing is received, so this bounds their memory to
+// about 80 MB.
 const MaxConns = 4096
 
 // NewServer makes a server with limits on time and size. Its own messages reach
@@ -69,12 +70,14 @@ func (quietLog) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// Limit bounds the open connections of a listener to MaxConns. When there are
-// as many, a new one takes the place of the one whose client has kept it waiting
-// longest, for a request, for the rest of one, or with an answer that it does not
-// read: ten thousand slow clients cannot lock out a quick one, and a browser whose
+// Limit bounds the open connections of a listener to MaxConns.
+func Limit(l net.Listener) net.Listener { return LimitTo(l, MaxConns) }
+
+// LimitTo bounds the open connections of a listener. When there are as many, a new
+// one takes the place of the one whose client has kept it waiting longest, for a
+// request, for the rest of one, or with an answer that it does not read: ten thousand slow clients cannot lock out a quick one, and a browser whose
 // idle connection goes opens another.
-func Limit(l net.Listener) net.Listener { return limitTo(l, MaxConns, patience) }
+func LimitTo(l net.Listener, limit int) net.Listener { return limitTo(l, max(1, limit), patience) }
 
 // patience is how long a client may let one write of an answer stand before its
 // place may be given away; a working network needs milliseconds.

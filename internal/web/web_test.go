@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,7 +137,7 @@ func TestServerLogsNoAddress(t *testing.T) {
 }
 
 // start serves "hello" over a listener that is limited to n connections.
-func start(t *testing.T, n int) (addr string, l *limitedListener) {
+func start(t *testing.T, n int, change ...func(*http.Server)) (addr string, l *limitedListener) {
 	t.Helper()
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,6 +158,9 @@ func start(t *testing.T, n int) (addr string, l *limitedListener) {
 			io.WriteString(w, "hello")
 		}
 	}))
+	for _, c := range change {
+		c(s)
+	}
 	var done sync.WaitGroup
 	done.Go(func() { s.Serve(l) })
 	t.Cleanup(func() {
@@ -217,6 +221,60 @@ func slowClients(t *testing.T, begin string) {
 	_, err := io.Copy(io.Discard, slow[0])
 	if timeout, ok := err.(net.Error); ok && timeout.Timeout() {
 		t.Error("the oldest slow client still holds its connection")
+	}
+}
+
+// A client that takes longer than it may is cut off, although nobody else wants
+// its place and it never lets go itself.
+func TestSlowClientsAreCutOff(t *testing.T) {
+	for name, begin := range map[string]string{
+		"nothing":        "",
+		"half a header":  "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+		"half a body":    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\nabc",
+		"a long answer":  "GET /long HTTP/1.1\r\nHost: x\r\n\r\n",
+		"a whole answer": "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+		"drop by drop":   "",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const clients = 10
+			var closed atomic.Int64
+			addr, l := start(t, 50, func(s *http.Server) {
+				s.ReadHeaderTimeout, s.ReadTimeout, s.WriteTimeout, s.IdleTimeout = 200*time.Millisecond, 400*time.Millisecond, 600*time.Millisecond, 300*time.Millisecond
+				follow := s.ConnState
+				s.ConnState = func(c net.Conn, state http.ConnState) {
+					if follow(c, state); state == http.StateClosed {
+						closed.Add(1)
+					}
+				}
+			})
+			for range clients {
+				c, err := net.Dial("tcp", addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				c.(*net.TCPConn).SetReadBuffer(4 << 10)
+				if _, err := io.WriteString(c, begin); err != nil {
+					t.Fatal(err)
+				}
+				if name == "drop by drop" {
+					go func() { // a byte whenever it can be sent, until it cannot
+						for _, b := range []byte("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + strings.Repeat("a", 1<<20)) {
+							if _, err := c.Write([]byte{b}); err != nil {
+								return
+							}
+							time.Sleep(5 * time.Millisecond) // is slow
+						}
+					}()
+				}
+			}
+			for end := time.Now().Add(30 * time.Second); closed.Load() < clients || len(l.places) > 0; time.Sleep(5 * time.Millisecond) { // polls a condition
+				if time.Now().After(end) {
+					t.Fatalf("%d of %d connections are still open", len(l.places), clients)
+				}
+			}
+		})
 	}
 }
 

@@ -115,6 +115,54 @@ func (s *Store) AddLog(ctx context.Context, vkey string) (origin string, err err
 	})
 }
 
+// Follow lets the witness go on with a log whose key was replaced, by its key history
+// (receipt.ParseHistory): what it saw under the old name is what the new one has to
+// continue, and the old one is followed no more. Naming the key is the witness's word
+// that it is the log's, whatever the history says of the old one.
+func (s *Store) Follow(ctx context.Context, vkey string, history *receipt.History) (origin string, err error) {
+	for _, rotation := range history.Rotations {
+		former, _, _ := strings.Cut(rotation.Old, "+")
+		next, _, _ := strings.Cut(rotation.New, "+")
+		done := false
+		err := s.db.Write(ctx, func(tx *sql.Tx) error {
+			var size int64
+			var root string
+			err := tx.QueryRowContext(ctx, "select size, root from witnessed where origin = $1 and vkey = $2", former, rotation.Old).Scan(&size, &root)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if size > rotation.Size || size == rotation.Size && size > 0 && root != rotation.Root.String() {
+				return fault.New(fault.Conflict, "This witness has cosigned %d records of %s, and the key history says that it ended with %d, or with others. Keep what you have, and ask the operator.", size, former, rotation.Size)
+			}
+			_, err = tx.ExecContext(ctx, "update witnessed set origin = $1, vkey = $2, checkpoint = '' where origin = $3", next, rotation.New, former)
+			done = err == nil
+			return err
+		})
+		if err != nil {
+			return "", err
+		}
+		if done {
+			origin = next
+		}
+		if rotation.New == vkey {
+			break
+		}
+	}
+	known := ""
+	if origin != "" {
+		if err := s.db.Read().QueryRowContext(ctx, "select vkey from witnessed where origin = $1", origin).Scan(&known); err != nil {
+			return "", s.db.Explain(err)
+		}
+	}
+	if known != vkey {
+		return "", fault.New(fault.NotFound, "This key history does not lead from a log that this witness follows to the key %s; assent witness list shows which it does.", vkey)
+	}
+	return origin, nil
+}
+
 // RemoveLog forgets a log, and with it what was seen of it.
 func (s *Store) RemoveLog(ctx context.Context, origin string) error {
 	return s.delete(ctx, "delete from witnessed where origin = $1", origin, "This witness does not follow the log %s; assent witness list shows which it does.")

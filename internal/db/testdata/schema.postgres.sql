@@ -1,6 +1,18 @@
+CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
+CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
+CREATE INDEX job_by_due ON public.job USING btree (due_at)
+CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
+CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
+CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
+CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
+CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
+CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
 CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
+CREATE UNIQUE INDEX api_answer_pkey ON public.api_answer USING btree (token_id, idempotency_key)
+CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
+CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
@@ -11,12 +23,15 @@ CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
+CREATE UNIQUE INDEX job_pkey ON public.job USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
 CREATE UNIQUE INDEX member_email_key ON public.member USING btree (email)
 CREATE UNIQUE INDEX member_pkey ON public.member USING btree (id)
+CREATE UNIQUE INDEX membership_pkey ON public.membership USING btree (organisation_id, member_id)
 CREATE UNIQUE INDEX notice_version_pkey ON public.notice_version USING btree (version)
 CREATE UNIQUE INDEX notice_version_site_id_number_key ON public.notice_version USING btree (site_id, number)
+CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
@@ -35,14 +50,35 @@ CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
 CREATE UNIQUE INDEX visitor_salt_pkey ON public.visitor_salt USING btree (day)
 CREATE UNIQUE INDEX visitor_seen_pkey ON public.visitor_seen USING btree (day, hash)
+CREATE UNIQUE INDEX webhook_delivery_pkey ON public.webhook_delivery USING btree (id)
+CREATE UNIQUE INDEX webhook_pkey ON public.webhook USING btree (id)
 CREATE UNIQUE INDEX witness_pkey ON public.witness USING btree (vkey)
 CREATE UNIQUE INDEX witnessed_pkey ON public.witnessed USING btree (origin)
 activity.action text not null
 activity.detail text not null
 activity.id text not null
 activity.member_id text not null
+activity.organisation_id text not null
 activity.site text not null
 activity.time bigint not null
+api_answer.body text not null
+api_answer.created_at bigint not null
+api_answer.idempotency_key text not null
+api_answer.request text not null
+api_answer.status bigint not null
+api_answer.token_id text not null
+api_token.created_at bigint not null
+api_token.created_by text not null
+api_token.expires_at bigint not null
+api_token.hint text not null
+api_token.id text not null
+api_token.name text not null
+api_token.organisation_id text not null
+api_token.revoked_at bigint not null
+api_token.scopes text not null
+api_token.site text not null
+api_token.token_hash text not null
+api_token.used_at bigint not null
 bundle.brotli bytea not null
 bundle.build text not null
 bundle.etag text not null
@@ -86,6 +122,16 @@ erasure.statement text not null
 erasure.time bigint not null
 handover_used.id text not null
 handover_used.until bigint not null
+job.attempts bigint not null
+job.created_at bigint not null
+job.dead_at bigint not null
+job.due_at bigint not null
+job.id text not null
+job.kind text not null
+job.lane text not null
+job.payload text not null
+job.problem text not null
+job.taken boolean not null
 log.checkpoint bytea not null
 log.origin text not null
 log.site_id bigint not null
@@ -95,20 +141,33 @@ member.created_at bigint not null
 member.email text not null
 member.id text not null
 member.name text not null
+member.operator boolean not null
 member.password text not null
+membership.created_at bigint not null
+membership.expires_at bigint not null
+membership.member_id text not null
+membership.organisation_id text not null
+membership.reason text not null
+membership.role text not null
 notice_version.content text not null
 notice_version.number bigint not null
 notice_version.published_at bigint not null
 notice_version.published_by text not null
 notice_version.site_id bigint not null
 notice_version.version text not null
+organisation.created_at bigint not null
+organisation.id text not null
+organisation.name text not null
 predecessor.checkpoint bytea not null
+predecessor.cosigned text not null
 predecessor.last_checkpoint bytea
 predecessor.number bigint not null
 predecessor.origin text not null
 predecessor.restored_at bigint not null
+predecessor.rotation text not null
 predecessor.site_id bigint not null
 predecessor.size bigint not null
+predecessor.witnesses text not null
 record.consent_id bytea not null
 record.payload text not null
 record.place bigint not null
@@ -150,6 +209,7 @@ site.created_at bigint not null
 site.draft text not null
 site.id bigint not null
 site.name text not null
+site.organisation_id text not null
 site.site text not null
 site.version text
 site_domain.domain text not null
@@ -170,6 +230,27 @@ visitor_salt.day bigint not null
 visitor_salt.salt bytea not null
 visitor_seen.day bigint not null
 visitor_seen.hash bytea not null
+webhook.created_at bigint not null
+webhook.disabled_at bigint not null
+webhook.events text not null
+webhook.id text not null
+webhook.next bigint not null
+webhook.problem text not null
+webhook.secrets text not null
+webhook.site_id bigint not null
+webhook.url text not null
+webhook_delivery.attempts bigint not null
+webhook_delivery.created_at bigint not null
+webhook_delivery.ended_at bigint not null
+webhook_delivery.event text not null
+webhook_delivery.id text not null
+webhook_delivery.idx bigint not null
+webhook_delivery.problem text not null
+webhook_delivery.state text not null
+webhook_delivery.status bigint not null
+webhook_delivery.took bigint not null
+webhook_delivery.version text not null
+webhook_delivery.webhook_id text not null
 witness.added_at bigint not null
 witness.url text not null
 witness.vkey text not null

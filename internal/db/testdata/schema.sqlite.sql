@@ -5,7 +5,32 @@ CREATE TABLE activity (
   action    text not null,                  -- for example site.publish, member.sign_in
   site      text not null,                  -- site key, or empty
   detail    text not null                   -- JSON
-) without rowid
+, organisation_id text not null default 'first') without rowid
+CREATE INDEX activity_by_organisation on activity (organisation_id, id)
+CREATE TABLE api_answer (
+  token_id   text not null references api_token(id) on delete cascade,
+  idempotency_key text not null,
+  request    text not null,                 -- SHA-256 of the request, hex
+  status     bigint not null,               -- HTTP status; 0: it is being carried out
+  body       text not null,                 -- names nobody
+  created_at bigint not null,
+  primary key (token_id, idempotency_key)
+)
+CREATE INDEX api_answer_by_age on api_answer (created_at)
+CREATE TABLE api_token (
+  id         text not null primary key,     -- UUIDv7
+  token_hash text not null unique,          -- SHA-256 of the token, hex
+  hint       text not null,                 -- how it begins, to recognise it by
+  name       text not null,                 -- what it is for
+  organisation_id text not null,            -- whose sites it is for; empty: of every organisation
+  site       text not null,                 -- site key that it is for; empty: every site of the organisation
+  scopes     text not null,                 -- separated by spaces
+  created_by text not null,                 -- member; empty: command line
+  created_at bigint not null,
+  expires_at bigint not null,
+  used_at    bigint not null,               -- to the hour; 0: never
+  revoked_at bigint not null                -- 0: it was not
+)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
@@ -74,6 +99,20 @@ CREATE TABLE handover_used (
   until    bigint not null                  -- when it has been out of date for long
 )
 CREATE INDEX handover_used_by_age on handover_used (until)
+CREATE TABLE job (
+  id         text not null primary key,     -- UUIDv7
+  kind       text not null,                 -- who does it: mail or webhook
+  lane       text not null,                 -- jobs of one lane hold up each other only
+  payload    text not null,                 -- sealed where it holds personal data
+  due_at     bigint not null,               -- when it may be taken: of a taken one the end of its lease, of one given up never (2^63-1)
+  attempts   bigint not null,               -- how often it was taken
+  taken      boolean not null,              -- a process has it, or had it and died
+  created_at bigint not null,
+  dead_at    bigint not null,               -- when it was given up; 0: it was not
+  problem    text not null                  -- what went wrong last; names nobody
+)
+CREATE INDEX job_by_due on job (due_at)
+CREATE INDEX job_by_lane on job (lane, due_at)
 CREATE TABLE log (
   site_id    bigint primary key references site(id) on delete cascade,
   origin     text not null unique,
@@ -87,7 +126,17 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-) without rowid
+, operator boolean not null default false) without rowid
+CREATE TABLE membership (
+  organisation_id text not null references organisation(id) on delete cascade,
+  member_id       text not null references member(id) on delete cascade,
+  role            text not null,             -- account.Role
+  created_at      bigint not null,
+  expires_at      bigint not null default 0, -- 0: without end
+  reason          text not null default '',  -- why an operator looks in
+  primary key (organisation_id, member_id)
+)
+CREATE INDEX membership_by_member on membership (member_id)
 CREATE TABLE notice_version (
   version      text primary key,            -- SHA-256 of content, hex
   site_id      bigint not null references site(id) on delete cascade,
@@ -97,6 +146,11 @@ CREATE TABLE notice_version (
   published_by text not null,
   unique (site_id, number)
 ) without rowid
+CREATE TABLE organisation (
+  id         text primary key,
+  name       text not null,
+  created_at bigint not null
+)
 CREATE TABLE predecessor (
   site_id         bigint not null references site(id) on delete cascade,
   number          bigint not null,          -- 1, 2 … in the order of the restorations
@@ -104,7 +158,7 @@ CREATE TABLE predecessor (
   size            bigint not null,          -- leaves that the new name took over
   checkpoint      blob not null,            -- of that size, signed under the old name
   last_checkpoint blob,                     -- the newest one known of the old name; null: none is known
-  restored_at     bigint not null,
+  restored_at     bigint not null, rotation text not null default '', cosigned text not null default '', witnesses text not null default '',
   primary key (site_id, number)
 ) without rowid
 CREATE TABLE "record" (
@@ -166,7 +220,8 @@ CREATE TABLE site (
   version    text,                          -- notice version in force; null before the first publication
   created_at bigint not null,
   changed_at bigint not null
-)
+, organisation_id text not null default 'first')
+CREATE INDEX site_by_organisation on site (organisation_id)
 CREATE TABLE site_domain (
   site_id  bigint not null references site(id) on delete cascade,
   position bigint not null,
@@ -202,6 +257,34 @@ CREATE TABLE visitor_seen (
   hash blob not null,
   primary key (day, hash)
 ) without rowid
+CREATE TABLE webhook (
+  id          text not null primary key,    -- UUIDv7
+  site_id     bigint not null references site(id) on delete cascade,
+  url         text not null,
+  events      text not null,                -- those that it is told of, separated by spaces
+  secrets     text not null,                -- sealed JSON: the one in use, and the one before while receivers change
+  next        bigint not null,              -- index in the site's log from which on nothing was told yet
+  created_at  bigint not null,
+  disabled_at bigint not null,              -- 0: it is told
+  problem     text not null                 -- why it is not told
+)
+CREATE INDEX webhook_by_site on webhook (site_id)
+CREATE TABLE webhook_delivery (
+  id         text not null primary key,     -- webhook-id of the message, on each attempt the same
+  webhook_id text not null references webhook(id) on delete cascade,
+  event      text not null,
+  idx        bigint not null,               -- of the record or the erasure in the site's log; -1: of neither
+  version    text not null,                 -- of the notice; empty: of none
+  created_at bigint not null,               -- when it happened
+  state      text not null,                 -- waiting, delivered, failed, or dropped: there is nothing to tell any more
+  attempts   bigint not null,
+  status     bigint not null,               -- HTTP status of the last answer; 0: there was none
+  took       bigint not null,               -- of the last attempt, milliseconds
+  ended_at   bigint not null,               -- of the last attempt; 0: there was none
+  problem    text not null
+)
+CREATE INDEX webhook_delivery_by_age on webhook_delivery (created_at)
+CREATE INDEX webhook_delivery_by_webhook on webhook_delivery (webhook_id, created_at, id)
 CREATE TABLE witness (
   vkey     text not null primary key,     -- verifier key of the cosigner
   url      text not null,                 -- its submission prefix

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -45,11 +46,13 @@ type Report struct {
 	Origin   string    `json:"origin"`
 	Key      string    `json:"key"`
 	FirstUse bool      `json:"first_use"` // the key was taken from the log's own server
-	Before   int64     `json:"before"`    // records when it was last found right
+	Before   int64     `json:"before"`    // entries when it was last found right
 	Size     int64     `json:"size"`
 	Root     string    `json:"root"`
 	Checked  time.Time `json:"checked"`
 	Findings []Finding `json:"findings"`
+
+	Rotations []*receipt.Rotation `json:"rotations,omitempty"` // by which the log's key came to be another one than before
 }
 
 // Grave tells whether the log contradicts itself: nothing that it says may be
@@ -99,9 +102,17 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 	}
 	data, err := m.get(ctx, "checkpoint", maxAnswer)
 	if err != nil {
-		return nil, err
+		return nil, m.noLog(err)
 	}
+	formerKey := cmp.Or(known.Key, r.Key) // that signed the remembered checkpoint
 	c, err := openLoose(data, r.Key)
+	if err != nil || formerKey != r.Key {
+		if said := m.rotated(ctx, r, formerKey, data); said != "" {
+			m.find(r, Signature, said, known.Checkpoint, string(data))
+			return r, nil
+		}
+		c, err = openLoose(data, r.Key)
+	}
 	if err != nil {
 		m.find(r, Signature, "The checkpoint at "+m.URL+" is not signed by the log's key: "+err.Error()+".", known.Checkpoint, string(data))
 		return r, nil
@@ -109,13 +120,16 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 	r.Size, r.Root = c.Size, c.Root.String()
 	before := receipt.Checkpoint{Origin: c.Origin}
 	if known.Checkpoint != "" {
-		if before, err = openLoose([]byte(known.Checkpoint), r.Key); err != nil {
+		if before, err = openLoose([]byte(known.Checkpoint), formerKey); err != nil {
 			return nil, fault.Wrap(fault.Invalid, err, "The monitor's state in %s does not belong to this key. Give the right --key, or another --state.", m.Dir)
 		}
 	}
 	r.Before = before.Size
 	tiles := &remoteTiles{ctx: ctx, m: m}
 	if done, err := m.follow(r, tiles, before, c, known.Checkpoint, string(data)); done || err != nil {
+		return r, err
+	}
+	if done, err := m.takenOver(r, tiles, before, c, known.Checkpoint, string(data)); done || err != nil {
 		return r, err
 	}
 	if err := m.cosigned(ctx, r, tiles, c, string(data)); err != nil {
@@ -125,7 +139,7 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 		known.Grew = now
 	}
 	if m.MaxAge > 0 && now.Sub(known.Grew) > m.MaxAge {
-		m.find(r, Stale, fmt.Sprintf("The log has had no new record since %s.", known.Grew.Format(time.RFC3339)))
+		m.find(r, Stale, fmt.Sprintf("The log has had no new entry since %s.", known.Grew.Format(time.RFC3339)))
 	}
 	for _, f := range r.Findings {
 		if f.Kind != Stale && f.Kind != Policy {
@@ -139,8 +153,6 @@ func (m *Monitor) Check(ctx context.Context) (*Report, error) {
 // key decides which key the log is held against.
 func (m *Monitor) key(ctx context.Context, r *Report, known *memory) error {
 	switch {
-	case known.Key != "" && m.Key != "" && known.Key != m.Key:
-		return fault.New(fault.Conflict, "This log was followed with the key %s so far. Ask its operator why it changed; another --state begins anew.", known.Key)
 	case m.Key != "":
 		r.Key = m.Key
 	case known.Key != "":
@@ -148,7 +160,7 @@ func (m *Monitor) key(ctx context.Context, r *Report, known *memory) error {
 	default:
 		data, err := m.get(ctx, "key", 4096)
 		if err != nil {
-			return err
+			return m.noLog(err)
 		}
 		r.Key, r.FirstUse = strings.TrimSpace(string(data)), true
 	}
@@ -164,10 +176,10 @@ func (m *Monitor) key(ctx context.Context, r *Report, known *memory) error {
 func (m *Monitor) follow(r *Report, tiles *remoteTiles, before, c receipt.Checkpoint, old, text string) (done bool, err error) {
 	switch {
 	case c.Size < before.Size:
-		m.find(r, Rollback, fmt.Sprintf("The log has %d records, and had %d: it was set back.", c.Size, before.Size), old, text)
+		m.find(r, Rollback, fmt.Sprintf("The log has %d entries, and had %d: it was set back.", c.Size, before.Size), old, text)
 		return true, nil
 	case c.Size == before.Size && old != "" && c.Root != before.Root:
-		m.find(r, Inconsistent, fmt.Sprintf("The log signed two different roots for %d records.", c.Size), old, text)
+		m.find(r, Inconsistent, fmt.Sprintf("The log signed two different roots for %d entries.", c.Size), old, text)
 		return true, nil
 	case c.Size == 0:
 		return false, nil
@@ -179,13 +191,13 @@ func (m *Monitor) follow(r *Report, tiles *remoteTiles, before, c receipt.Checkp
 			return true, m.gap(r, tiles, "The log's tiles do not give its root", err)
 		}
 		if root != before.Root {
-			m.find(r, Inconsistent, fmt.Sprintf("The log's %d records do not begin with the %d that it had: history was rewritten.", c.Size, before.Size), old, text)
+			m.find(r, Inconsistent, fmt.Sprintf("The log's %d entries do not begin with the %d that it had: history was rewritten.", c.Size, before.Size), old, text)
 			return true, nil
 		}
 	}
 	for from := before.Size; from < c.Size; from = from>>8<<8 + 256 {
 		if err := m.bundle(tiles, reader, from>>8, c.Size); err != nil {
-			return true, m.gap(r, tiles, fmt.Sprintf("Records from %d on", from), err)
+			return true, m.gap(r, tiles, fmt.Sprintf("Entries from %d on", from), err)
 		}
 	}
 	return false, nil
@@ -265,7 +277,7 @@ func (m *Monitor) cosigned(ctx context.Context, r *Report, tiles *remoteTiles, c
 	if met, sentence := m.Policy.Judge(r.Key, list); !met {
 		m.find(r, Policy, sentence)
 	} else if m.MaxAge > 0 && len(list) > 0 && signed.Size < c.Size && m.Now().Sub(newest) > m.MaxAge {
-		m.find(r, Stale, fmt.Sprintf("The witnesses last cosigned on %s, and the log has grown by %d records since.", newest.Format(time.RFC3339), c.Size-signed.Size))
+		m.find(r, Stale, fmt.Sprintf("The witnesses last cosigned on %s, and the log has grown by %d entries since.", newest.Format(time.RFC3339), c.Size-signed.Size))
 	}
 	return nil
 }
@@ -328,9 +340,6 @@ func (m *Monitor) find(r *Report, kind, message string, checkpoints ...string) {
 }
 
 func (m *Monitor) load() (*memory, error) {
-	if err := os.MkdirAll(m.Dir, 0o700); err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "The monitor's folder %s cannot be made.", m.Dir)
-	}
 	known := new(memory)
 	data, err := os.ReadFile(filepath.Join(m.Dir, "state.json"))
 	if errors.Is(err, os.ErrNotExist) {
@@ -356,8 +365,12 @@ func (m *Monitor) save(known *memory) error {
 	return nil
 }
 
-// writeFile writes a file that is whole and on disk, or not there.
+// writeFile writes a file that is whole and on disk, or not there. Its folder is made
+// with the first one, so that a mistyped address leaves nothing behind.
 func writeFile(name string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(name), 0o700); err != nil {
+		return err
+	}
 	draft, err := os.CreateTemp(filepath.Dir(name), ".draft-*")
 	if err != nil {
 		return err
@@ -376,6 +389,14 @@ func writeFile(name string, data []byte) error {
 	}
 	defer dir.Close()
 	return dir.Sync()
+}
+
+// noLog says what it means that the server does not have what every log has.
+func (m *Monitor) noLog(err error) error {
+	if errors.Is(err, errMissing) {
+		return fault.Wrap(fault.NotFound, err, "There is no log at %s. Check the address: it is the server's, then /log/ and the site key.", m.URL)
+	}
+	return err
 }
 
 // errMissing is 404.

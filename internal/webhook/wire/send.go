@@ -1,0 +1,186 @@
+// Package wire sends webhook messages over HTTP, and to public addresses only: who
+// may write an address into a form must not reach what stands behind the firewall.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"assent/internal/fault"
+	"assent/internal/webhook"
+)
+
+// Sender sends messages.
+type Sender struct {
+	client  *http.Client
+	private bool
+	agent   string
+}
+
+const (
+	answerTime = 15 * time.Second // for the whole of an attempt
+	readMost   = 4 << 10          // of an answer's body, which tells nothing
+	maxURL     = 2000
+)
+
+// NewSender makes a sender. With private it reaches private addresses, and plain
+// http, too. Roots are the authorities that receivers' certificates are checked
+// against; nil: the system's.
+func NewSender(version string, private bool, roots *x509.CertPool) *Sender {
+	s := &Sender{private: private, agent: "Assent/" + version}
+	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: s.control}
+	s.client = &http.Client{
+		Timeout: answerTime,
+		Transport: &http.Transport{
+			Proxy: nil, // it would resolve names itself
+			// The dialer resolves the name and connects to what it found; control sees
+			// each address before the connection, so a name that resolves to another
+			// one a moment later changes nothing.
+			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
+			TLSHandshakeTimeout: 5 * time.Second, MaxIdleConns: 32, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
+			MaxResponseHeaderBytes: 16 << 10, DisableCompression: true,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return s
+}
+
+// errPrivate refuses an address that is not public.
+var errPrivate = fault.New(fault.Forbidden, "The address leads into a private network, and messages go to public addresses only. serve --allow-private lets them.")
+
+func (s *Sender) control(_, address string, _ syscall.RawConn) error {
+	if s.private {
+		return nil
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil || !public(at.Addr()) {
+		return errPrivate
+	}
+	return nil
+}
+
+// notPublic are networks that netip's own questions leave out (IANA special-purpose
+// registries; those that lead to an IPv4 address in disguise).
+var notPublic = func() (list []netip.Prefix) {
+	for _, p := range []string{
+		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
+		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
+	} {
+		list = append(list, netip.MustParsePrefix(p))
+	}
+	return list
+}()
+
+// public tells whether an address belongs to the internet.
+func public(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
+		return false
+	}
+	for _, p := range notPublic {
+		if p.Contains(a) {
+			return false
+		}
+	}
+	return true
+}
+
+// CheckURL says what is wrong with an endpoint's address. Where its name leads is
+// looked at each time when a message is sent. Errors: fault.Unprocessed.
+func (s *Sender) CheckURL(text string) error {
+	bad := func(why string) error {
+		return fault.New(fault.Unprocessed, "That address cannot be told anything: %s. Write it like https://shop.example/hooks/consent.", why)
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" || len(text) > maxURL || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return bad("it is no address")
+	case u.Scheme != "https" && !(s.private && u.Scheme == "http"):
+		return bad("it does not start with https://")
+	case u.User != nil:
+		return bad("it holds a user name; the receiver knows us by the signature")
+	case u.Fragment != "":
+		return bad("what follows the # is never sent")
+	}
+	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if a, err := netip.ParseAddr(name); !s.private && (err == nil && !public(a) || name == "localhost" || strings.HasSuffix(name, ".localhost")) {
+		return errPrivate
+	}
+	return nil
+}
+
+// Send posts a message. It returns the status of the answer, 0 where there was
+// none, and how long the receiver asks to wait. Only a status from 200 to 299 has no
+// error; a redirect is not followed. Sentences name no part of the answer.
+func (s *Sender) Send(ctx context.Context, m webhook.Message) (status int, after time.Duration, err error) {
+	if err := s.CheckURL(m.URL); err != nil { // the setting may be stricter by now
+		return 0, 0, err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, m.URL, bytes.NewReader(m.Body))
+	if err != nil {
+		return 0, 0, fault.Wrap(fault.Unprocessed, err, "The endpoint's address cannot be used.")
+	}
+	h := r.Header
+	h.Set("Content-Type", "application/json")
+	h.Set("User-Agent", s.agent)
+	h["webhook-id"] = []string{m.ID}
+	h["webhook-timestamp"] = []string{strconv.FormatInt(m.Timestamp.Unix(), 10)}
+	h["webhook-signature"] = []string{m.Signature}
+	res, err := s.client.Do(r)
+	if err != nil {
+		return 0, 0, explain(err)
+	}
+	defer res.Body.Close()
+	io.CopyN(io.Discard, res.Body, readMost) // so that the connection can be used again
+	switch {
+	case res.StatusCode >= 200 && res.StatusCode < 300:
+		return res.StatusCode, 0, nil
+	case res.StatusCode >= 300 && res.StatusCode < 400:
+		return res.StatusCode, 0, fault.New(fault.Unavailable, "The receiver answered %d and sends us to another address, which is not followed. Enter the address that it means.", res.StatusCode)
+	}
+	return res.StatusCode, retryAfter(res.Header.Get("Retry-After")), fault.New(fault.Unavailable, "The receiver answered %d.", res.StatusCode)
+}
+
+// retryAfter reads seconds, up to a day; dates are left alone.
+func retryAfter(text string) time.Duration {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0
+	}
+	return min(time.Duration(n)*time.Second, 24*time.Hour)
+}
+
+func explain(err error) error {
+	if e, ok := errors.AsType[*fault.Error](err); ok { // errPrivate, from the dialer
+		return e
+	}
+	sentence := "The receiver cannot be reached."
+	dns, isDNS := errors.AsType[*net.DNSError](err)
+	_, isAuthority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, isName := errors.AsType[x509.HostnameError](err)
+	_, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	timeout, isTimeout := errors.AsType[net.Error](err)
+	switch {
+	case isDNS && dns.IsNotFound:
+		sentence = "There is no host with the receiver's name."
+	case isAuthority || isName || isInvalid:
+		sentence = "The receiver's certificate is not one that this machine trusts."
+	case errors.Is(err, syscall.ECONNREFUSED):
+		sentence = "The receiver refuses connections."
+	case errors.Is(err, context.DeadlineExceeded) || isTimeout && timeout.Timeout():
+		sentence = "The receiver did not answer in time."
+	}
+	return fault.Wrap(fault.Unavailable, err, "%s", sentence)
+}
