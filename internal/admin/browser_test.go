@@ -78,6 +78,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	if err := k.stats.Ignore(ctx, s.ID, stats.Name{Kind: "request", Name: "status.example"}, true); err != nil {
 		t.Fatal(err)
 	}
+	k.counted(s)
 	base := "/console/sites/" + s.Key
 	hook, _, err := k.webhooks.Add(ctx, s.ID, "https://shop.example/hooks/consent", nil)
 	if err != nil {
@@ -91,6 +92,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
+		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
