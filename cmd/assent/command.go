@@ -68,7 +68,7 @@ func commands() []command {
 		{"job", "list | replay ID | drop ID", "letters and messages that wait, and those that were given up", runJob},
 		{"token", "add | list | revoke ID", "API tokens, with which other programs use the API", runToken},
 		{"org", "add --name N | list | show ID", "organisations: whose sites and members are whose", runOrg},
-		{"user", "add | list | reset EMAIL", "people who may use the console", runUser},
+		{"user", "add | list | reset EMAIL | operator EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},
 	}

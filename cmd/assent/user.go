@@ -21,6 +21,8 @@ func runUser(ctx context.Context, c *call) error {
 	org := c.flags.String("org", "", "ID of the organisation that the person joins (add; default: the only one)")
 	role := c.flags.String("role", string(account.Owner), "role there: owner, privacy_officer, developer, analyst or auditor (add)")
 	days := c.flags.Int("days", 0, "for how many days an auditor may look (add; default 30)")
+	off := c.flags.Bool("off", false, "take it away again (operator)")
+	drop := c.flags.Bool("drop-second-factor", false, "switch the second factor off, too (reset)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	send := c.flags.Bool("send", false, "with add and reset: send the link by mail instead of printing it (--smtp-url, --mail-from)")
 	lang := c.flags.String("language", "en", "with --send: language of the letter: en, de, et, fi, da or fr")
@@ -31,9 +33,9 @@ func runUser(ctx context.Context, c *call) error {
 	}
 	verb, rest := c.flags.Arg(0), c.flags.NArg()
 	switch {
-	case verb == "list" && rest == 1, verb == "add" && rest == 1 && *email != "", verb == "reset" && rest == 2:
+	case verb == "list" && rest == 1, verb == "add" && rest == 1 && *email != "", (verb == "reset" || verb == "operator") && rest == 2:
 	default:
-		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] [--org ID] [--role R] | list | reset EMAIL")
+		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] [--org ID] [--role R] | list | reset EMAIL [--drop-second-factor] | operator EMAIL [--off]")
 	}
 	cfg.Existing = verb != "add"
 	server, err := mail.ParseServer(cfg.SMTPURL, cfg.MailFrom)
@@ -64,6 +66,17 @@ func runUser(ctx context.Context, c *call) error {
 			j.Until = time.Now().AddDate(0, 0, *days)
 		}
 		return c.addMember(ctx, parts, j, *asJSON, func(to, organisation string) error { return hand(mail.Invitation, to, organisation+" ("+host+")") })
+	case "operator":
+		return parts.Accounts.SetOperator(ctx, c.flags.Arg(1), !*off)
+	}
+	if *drop {
+		m, err := parts.Accounts.MemberByEmail(ctx, c.flags.Arg(1))
+		if err != nil {
+			return err
+		}
+		if err := parts.Accounts.DropSecondFactor(ctx, m.ID, ""); err != nil {
+			return err
+		}
 	}
 	return hand(mail.Reset, c.flags.Arg(1), host)
 }

@@ -34,6 +34,7 @@ type Store struct {
 	db     *db.DB
 	now    func() time.Time
 	hasher *hasher
+	failed failures
 }
 
 // NewStore returns a store on d. A nil now is the system's clock.
@@ -100,7 +101,7 @@ func checkName(name string) error {
 }
 
 // FieldError says which input a fault is about: email, name, role, until,
-// password or current (the present password).
+// reason, code, proof, password or current (the present password).
 type FieldError struct {
 	Field string
 	Err   error

@@ -39,6 +39,19 @@ const (
 	WebhookChanged  = "webhook.change"
 	Viewed          = "view" // a page that a watched role saw
 
+	MemberInvited       = "member.invite"
+	InvitationWithdrawn = "member.invite_withdrawn"
+	MemberRemoved       = "member.remove"
+	RoleChanged         = "member.role"
+	SessionEnded        = "member.session_ended"
+	SecondFactorOn      = "member.second_factor_on"
+	SecondFactorOff     = "member.second_factor_off"
+	RecoveryUsed        = "member.recovery_used"
+	OperatorEntered     = "operator.enter"
+	OperatorLeft        = "operator.leave"
+	OperatorMade        = "operator.made"
+	OperatorUnmade      = "operator.unmade"
+
 	OrganisationAdded   = "organisation.add"
 	OrganisationRenamed = "organisation.rename"
 )

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 	"time"
 
 	"assent/internal/fault"
@@ -24,7 +25,7 @@ const seenEvery = time.Minute
 type Session struct {
 	Member                *Member
 	CreatedAt, LastSeenAt time.Time
-	ExpiresAt             time.Time
+	ExpiresAt, ProvedAt   time.Time
 }
 
 // One answer for an unknown address and for a wrong password, so that nobody
@@ -36,7 +37,7 @@ var ErrSignedOut = fault.New(fault.Unauthorized, "You are signed out. Sign in to
 
 // SignIn checks a password and opens a session. The token goes into the cookie;
 // only its hash is stored. Errors: fault.Unauthorized, always the same and
-// always after the same work.
+// always after the same work; ErrCodeWanted where the member has a second factor.
 func (s *Store) SignIn(ctx context.Context, email, password string) (token string, m *Member, err error) {
 	if len(password) > 4*MaxPassword {
 		password = password[:4*MaxPassword] // cannot be right, and must not cost more
@@ -53,10 +54,32 @@ func (s *Store) SignIn(ctx context.Context, email, password string) (token strin
 		return "", nil, err
 	}
 	if !ok || m == nil {
+		id := ""
+		if m != nil {
+			id = m.ID
+		}
+		s.noteFailure(ctx, id)
 		return "", nil, errSignIn
+	}
+	if f, err := s.SecondFactor(ctx, m.ID); err != nil {
+		return "", nil, err
+	} else if f.On {
+		token, err = s.step(ctx, m)
+		return token, m, err
 	}
 	token, err = s.open(ctx, m, SignedIn)
 	return token, m, err
+}
+
+// noteFailure writes down that somebody failed to sign in; memberID is "" where
+// there is no such account. A database that cannot be written to changes nothing
+// of the answer.
+func (s *Store) noteFailure(ctx context.Context, memberID string) {
+	n := s.failed.count(memberID, s.now())
+	if n == 0 {
+		return
+	}
+	_ = s.Log(ctx, Activity{MemberID: memberID, Action: SignInFailed, Detail: map[string]string{"times": strconv.Itoa(n)}})
 }
 
 // Open starts a session for a member who has just proved who they are by other

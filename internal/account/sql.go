@@ -108,22 +108,22 @@ func deleteLink(ctx context.Context, tx *sql.Tx, hash []byte, now time.Time) (us
 }
 
 func insertSession(ctx context.Context, tx *sql.Tx, hash []byte, memberID string, now, expires time.Time) error {
-	_, err := tx.ExecContext(ctx, "insert into session (token_hash, member_id, created_at, last_seen_at, expires_at) values ($1, $2, $3, $3, $4)",
+	_, err := tx.ExecContext(ctx, "insert into session (token_hash, member_id, created_at, last_seen_at, expires_at, proved_at) values ($1, $2, $3, $3, $4, $3)",
 		hash, memberID, now.UnixMilli(), expires.UnixMilli())
 	return err
 }
 
 func selectSession(ctx context.Context, q reader, hash []byte) (*Session, error) {
 	var m Member
-	var memberCreated, created, seen, expires int64
-	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.operator, m.created_at, s.created_at, s.last_seen_at, s.expires_at
+	var memberCreated, created, seen, expires, proved int64
+	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.operator, m.created_at, s.created_at, s.last_seen_at, s.expires_at, s.proved_at
 		from session s join member m on m.id = s.member_id where s.token_hash = $1`, hash).
-		Scan(&m.ID, &m.Email, &m.Name, &m.Operator, &memberCreated, &created, &seen, &expires)
+		Scan(&m.ID, &m.Email, &m.Name, &m.Operator, &memberCreated, &created, &seen, &expires, &proved)
 	if err != nil {
 		return nil, err
 	}
 	m.CreatedAt, m.Ready = millis(memberCreated), true
-	return &Session{Member: &m, CreatedAt: millis(created), LastSeenAt: millis(seen), ExpiresAt: millis(expires)}, nil
+	return &Session{Member: &m, CreatedAt: millis(created), LastSeenAt: millis(seen), ExpiresAt: millis(expires), ProvedAt: end(proved)}, nil
 }
 
 func touchSession(ctx context.Context, tx *sql.Tx, hash []byte, now time.Time) error {

@@ -36,8 +36,13 @@ var activityWords = map[string]string{
 	account.Restored:      "Restored a backup",
 	account.KeyRotated:    "Replaced the signing key",
 	account.RegisterPack:  "Made an evidence pack", account.BackedUp: "Made a backup", account.WitnessChanged: "Changed the witnesses",
-	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
 	account.WebhookChanged: "Changed a webhook", account.TokenAdded: "Made an API token", account.TokenRevoked: "Revoked an API token",
+	account.SignInFailed: "Failed to sign in", account.Viewed: "Opened a page",
+	account.MemberInvited: "Invited a person", account.InvitationWithdrawn: "Withdrew an invitation", account.MemberRemoved: "Removed a member",
+	account.RoleChanged: "Changed a role", account.SessionEnded: "Ended another session", account.SecondFactorOn: "Switched the second factor on",
+	account.SecondFactorOff: "Switched the second factor off", account.RecoveryUsed: "Used a recovery code",
+	account.OperatorEntered: "Looked in as an operator", account.OperatorLeft: "Left as an operator",
+	account.OperatorMade: "Made somebody an operator of the server", account.OperatorUnmade: "Made somebody an operator no longer",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 
@@ -56,8 +61,22 @@ func (c *console) listActivity(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	var ids []string
 	for _, a := range list {
-		p.Lines = append(p.Lines, inLine(a, sites))
+		if id := a.Detail["member"]; id != "" {
+			ids = append(ids, id)
+		}
+	}
+	emails, err := c.Accounts.Emails(r.Context(), ids)
+	if err != nil {
+		return err
+	}
+	for _, a := range list {
+		line := inLine(a, sites)
+		if email := emails[a.Detail["member"]]; email != "" {
+			line.Detail = strings.TrimSpace(email + " " + line.Detail)
+		}
+		p.Lines = append(p.Lines, line)
 	}
 	return c.render(w, http.StatusOK, "activity", p)
 }
@@ -83,6 +102,10 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 		line.Detail = count(n, "record", "records") + ", " + a.Detail["why"]
 	case a.Detail["page"] != "":
 		line.Detail = a.Detail["page"]
+	case a.Detail["reason"] != "":
+		line.Detail = a.Detail["reason"]
+	case a.Action == account.SignInFailed && a.Detail["times"] != "1":
+		line.Detail = a.Detail["times"] + " times"
 	case a.Detail["role"] != "":
 		line.Detail = strings.ToLower(account.Role(a.Detail["role"]).Words())
 	case a.Detail["rule"] != "":

@@ -58,6 +58,11 @@ func (c *console) serve(w http.ResponseWriter, r *request, rt route) error {
 			return err
 		}
 	}
+	if rt.need.NeedsProof() && r.Method == http.MethodPost {
+		if ok, err := c.proved(w, r); !ok {
+			return err
+		}
+	}
 	return rt.handle(w, r)
 }
 

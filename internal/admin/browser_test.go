@@ -14,6 +14,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/uuid"
 
+	"assent/internal/account"
 	"assent/internal/browsertest"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -79,6 +80,16 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		t.Fatal(err)
 	}
 	k.counted(s)
+	auditor := account.Joining{Email: "audit@law.example", Organisation: s.Organisation, Role: account.Auditor}
+	for _, err := range []error{
+		second(k.accounts.Join(ctx, auditor)),
+		second(k.accounts.Invite(ctx, account.Joining{Email: "nora@shop.example", Organisation: s.Organisation, Role: account.Analyst})),
+		second(k.accounts.AddOrganisation(ctx, "Another customer", "")),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	base := "/console/sites/" + s.Key
 	hook, _, err := k.webhooks.Add(ctx, s.ID, "https://shop.example/hooks/consent", nil)
 	if err != nil {
@@ -97,9 +108,11 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
+
+func second[T any](_ T, err error) error { return err }
 
 // openSignedOut are the pages for everybody.
 func openSignedOut(t *testing.T) (*desk, map[string]string) {
@@ -109,7 +122,15 @@ func openSignedOut(t *testing.T) (*desk, map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return k, map[string]string{"setup": "/console/setup?token=" + token, "sign-in": "/console/sign-in", "setup-used": "/console/setup?token=wrong"}
+	organisation, err := k.accounts.AddOrganisation(context.Background(), "Customer", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	invitation, err := k.accounts.Invite(context.Background(), account.Joining{Email: "eve@customer.example", Organisation: organisation.ID, Role: account.Owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k, map[string]string{"join": "/console/join?token=" + invitation, "setup": "/console/setup?token=" + token, "sign-in": "/console/sign-in", "setup-used": "/console/setup?token=wrong"}
 }
 
 func signInBrowser(t *testing.T, ctx context.Context, k *desk) {

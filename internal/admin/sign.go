@@ -54,6 +54,12 @@ func (c *console) setup(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	if f, err := c.Accounts.SecondFactor(r.Context(), m.ID); err != nil {
+		return err
+	} else if f.On { // a new password is no second factor
+		http.Redirect(w, r.Request, "/console/sign-in", http.StatusSeeOther)
+		return nil
+	}
 	token, err := c.Accounts.Open(r.Context(), m)
 	if err != nil {
 		return err
@@ -88,6 +94,11 @@ func (c *console) signIn(w http.ResponseWriter, r *request) error {
 	var m *account.Member
 	if err == nil {
 		token, m, err = c.Accounts.SignIn(r.Context(), p.Email, r.PostForm.Get("password"))
+	}
+	if errors.Is(err, account.ErrCodeWanted) {
+		c.setCookie(w, token)
+		http.Redirect(w, r.Request, "/console/sign-in/code?next="+url.QueryEscape(p.Next), http.StatusSeeOther)
+		return nil
 	}
 	switch fault.KindOf(err) {
 	case fault.Unauthorized, fault.TooMany, fault.Unavailable:
@@ -127,6 +138,8 @@ type accountPage struct {
 	Page
 	Session  *account.Session
 	Accesses []account.Access
+	Sessions []account.OpenSession
+	Factor   account.SecondFactor
 	Errors   problems
 }
 
@@ -134,7 +147,13 @@ func (c *console) accountPage(r *request) (accountPage, error) {
 	p := accountPage{Page: c.page(r, "Your account"), Session: r.session}
 	p.Tab = "account"
 	var err error
-	p.Accesses, err = c.Accounts.Accesses(r.Context(), r.session.Member.ID)
+	if p.Accesses, err = c.Accounts.Accesses(r.Context(), r.session.Member.ID); err != nil {
+		return p, err
+	}
+	if p.Factor, err = c.Accounts.SecondFactor(r.Context(), r.session.Member.ID); err != nil {
+		return p, err
+	}
+	p.Sessions, err = c.Accounts.Sessions(r.Context(), r.token)
 	return p, err
 }
 

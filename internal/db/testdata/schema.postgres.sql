@@ -23,6 +23,9 @@ CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
+CREATE UNIQUE INDEX invitation_organisation_id_email_key ON public.invitation USING btree (organisation_id, email)
+CREATE UNIQUE INDEX invitation_pkey ON public.invitation USING btree (id)
+CREATE UNIQUE INDEX invitation_token_hash_key ON public.invitation USING btree (token_hash)
 CREATE UNIQUE INDEX job_pkey ON public.job USING btree (id)
 CREATE UNIQUE INDEX log_origin_key ON public.log USING btree (origin)
 CREATE UNIQUE INDEX log_pkey ON public.log USING btree (site_id)
@@ -35,6 +38,7 @@ CREATE UNIQUE INDEX organisation_pkey ON public.organisation USING btree (id)
 CREATE UNIQUE INDEX predecessor_pkey ON public.predecessor USING btree (site_id, number)
 CREATE UNIQUE INDEX record_by_id ON public.record USING btree (record_id)
 CREATE UNIQUE INDEX record_pkey ON public.record USING btree (place)
+CREATE UNIQUE INDEX recovery_code_pkey ON public.recovery_code USING btree (member_id, hash)
 CREATE UNIQUE INDEX retention_rule_pkey ON public.retention_rule USING btree (site_id, regime)
 CREATE UNIQUE INDEX schema_migration_pkey ON public.schema_migration USING btree (number)
 CREATE UNIQUE INDEX seen_ignored_pkey ON public.seen_ignored USING btree (site_id, kind, name)
@@ -42,12 +46,14 @@ CREATE UNIQUE INDEX seen_pkey ON public.seen USING btree (site_id, kind, name, d
 CREATE UNIQUE INDEX session_pkey ON public.session USING btree (token_hash)
 CREATE UNIQUE INDEX setting_pkey ON public.setting USING btree (name)
 CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash)
+CREATE UNIQUE INDEX sign_in_step_pkey ON public.sign_in_step USING btree (token_hash)
 CREATE UNIQUE INDEX site_domain_pkey ON public.site_domain USING btree (site_id, domain)
 CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
 CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
+CREATE UNIQUE INDEX totp_pkey ON public.totp USING btree (member_id)
 CREATE UNIQUE INDEX visitor_salt_pkey ON public.visitor_salt USING btree (day)
 CREATE UNIQUE INDEX visitor_seen_pkey ON public.visitor_seen USING btree (day, hash)
 CREATE UNIQUE INDEX webhook_delivery_pkey ON public.webhook_delivery USING btree (id)
@@ -122,6 +128,16 @@ erasure.statement text not null
 erasure.time bigint not null
 handover_used.id text not null
 handover_used.until bigint not null
+invitation.created_at bigint not null
+invitation.email text not null
+invitation.expires_at bigint not null
+invitation.id text not null
+invitation.invited_by text not null
+invitation.name text not null
+invitation.organisation_id text not null
+invitation.role text not null
+invitation.token_hash text not null
+invitation.until bigint not null
 job.attempts bigint not null
 job.created_at bigint not null
 job.dead_at bigint not null
@@ -174,6 +190,8 @@ record.place bigint not null
 record.record_id bytea not null
 record.salt bytea not null
 record.time bigint not null
+recovery_code.hash text not null
+recovery_code.member_id text not null
 retention_rule.months bigint not null
 retention_rule.regime text not null
 retention_rule.site_id bigint not null
@@ -197,6 +215,7 @@ session.created_at bigint not null
 session.expires_at bigint not null
 session.last_seen_at bigint not null
 session.member_id text not null
+session.proved_at bigint not null
 session.token_hash bytea not null
 setting.name text not null
 setting.value text not null
@@ -204,6 +223,9 @@ setup_link.created_at bigint not null
 setup_link.expires_at bigint not null
 setup_link.member_id text
 setup_link.token_hash bytea not null
+sign_in_step.expires_at bigint not null
+sign_in_step.member_id text not null
+sign_in_step.token_hash text not null
 site.changed_at bigint not null
 site.created_at bigint not null
 site.draft text not null
@@ -226,6 +248,10 @@ tile.data bytea not null
 tile.level bigint not null
 tile.n bigint not null
 tile.site_id bigint not null
+totp.confirmed_at bigint not null
+totp.last_step bigint not null
+totp.member_id text not null
+totp.secret text not null
 visitor_salt.day bigint not null
 visitor_salt.salt bytea not null
 visitor_seen.day bigint not null

@@ -99,6 +99,19 @@ CREATE TABLE handover_used (
   until    bigint not null                  -- when it has been out of date for long
 )
 CREATE INDEX handover_used_by_age on handover_used (until)
+CREATE TABLE invitation (
+  id              text primary key,
+  token_hash      text not null unique,    -- SHA-256 of the link's secret, hex
+  organisation_id text not null references organisation(id) on delete cascade,
+  email           text not null,
+  name            text not null,
+  role            text not null,
+  until           bigint not null,         -- of the membership; 0: without end
+  invited_by      text not null,           -- member, or empty
+  created_at      bigint not null,
+  expires_at      bigint not null,
+  unique (organisation_id, email)
+)
 CREATE TABLE job (
   id         text not null primary key,     -- UUIDv7
   kind       text not null,                 -- who does it: mail or webhook
@@ -170,6 +183,11 @@ CREATE TABLE "record" (
   payload    text not null                  -- canonical JSON of the consent record
 )
 CREATE UNIQUE INDEX record_by_id on record (record_id)
+CREATE TABLE recovery_code (
+  member_id text not null references member(id) on delete cascade,
+  hash      text not null,                 -- SHA-256, hex
+  primary key (member_id, hash)
+)
 CREATE TABLE retention_rule (
   site_id bigint not null,                  -- 0: every site without a rule of its own
   regime  text not null,                    -- name of a regime pack; empty: every other
@@ -202,7 +220,7 @@ CREATE TABLE session (
   created_at   bigint not null,
   last_seen_at bigint not null,
   expires_at   bigint not null
-) without rowid
+, proved_at bigint not null default 0) without rowid
 CREATE TABLE setting (
   name  text primary key,
   value text not null
@@ -212,6 +230,11 @@ CREATE TABLE setup_link (
   created_at bigint not null,
   expires_at bigint not null
 , member_id text references member(id) on delete cascade) without rowid
+CREATE TABLE sign_in_step (
+  token_hash text primary key,             -- SHA-256 of the cookie's value, hex
+  member_id  text not null references member(id) on delete cascade,
+  expires_at bigint not null
+)
 CREATE TABLE site (
   id         integer primary key,           -- short number used by log, record and tile
   site       text not null unique,          -- site key, public
@@ -248,6 +271,12 @@ CREATE TABLE tile (
   data    blob not null,                    -- the widest version so far
   primary key (site_id, level, n)
 ) without rowid
+CREATE TABLE totp (
+  member_id    text primary key references member(id) on delete cascade,
+  secret       text not null,              -- base32
+  confirmed_at bigint not null,            -- 0: not yet
+  last_step    bigint not null             -- newest time step that was used
+)
 CREATE TABLE visitor_salt (
   day  integer primary key,                   -- UTC, Unix milliseconds
   salt blob not null
