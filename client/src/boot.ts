@@ -78,6 +78,8 @@ export interface Boot extends Stale {
   $departs?: boolean;
   /** The page is about to be loaded again. */
   $leaving?: boolean;
+  /** Views and the banner are counted. */
+  $counts?: boolean;
   /** Keys of what is shown once. */
   $shown?: Set<string>;
   /** Removes what came past the hooks. */

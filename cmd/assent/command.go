@@ -58,6 +58,7 @@ func commands() []command {
 		{"key", "list | rotate | history", "the key that signs registers: which there were, replacing it, and the statement that joins the old to the new", runKey},
 		{"evidence", "", "a period of a site's register as a file that verifies without this server", runEvidence},
 		{"export", "", "a site's register to standard output", runExport},
+		{"stats", "", "counts of a site's banner and pages, by time or by one dimension", runStats},
 		{"backup", "FILE", "an encrypted backup, beside a running server; --check verifies one", runBackup},
 		{"restore", "FILE", "put a backup back; what was erased since stays erased", runRestore},
 		{"erase", "", "erase records by record ID, consent ID or site; the log says that it was done", runErase},

@@ -22,6 +22,7 @@ const (
 	SiteAdded       = "site.add"
 	SiteDomains     = "site.domains"
 	DraftSaved      = "site.draft"
+	StatsChanged    = "statistics.change"
 	SeenIgnored     = "seen.ignore"
 	SeenCleared     = "seen.clear"
 	SitePublished   = "site.publish"

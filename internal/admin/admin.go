@@ -20,6 +20,7 @@ type Deps struct {
 	Register *register.Register
 	Accounts *account.Store
 	Stats    *stats.Store
+	Counters *stats.Counters
 	Webhooks *webhook.Store
 	Scrub    func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer

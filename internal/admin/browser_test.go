@@ -79,6 +79,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	if err := k.stats.Ignore(ctx, s.ID, stats.Name{Kind: "request", Name: "status.example"}, true); err != nil {
 		t.Fatal(err)
 	}
+	k.counted(s)
 	auditor := account.Joining{Email: "audit@law.example", Organisation: s.Organisation, Role: account.Auditor}
 	for _, err := range []error{
 		second(k.accounts.Join(ctx, auditor)),
@@ -102,6 +103,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
+		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),

@@ -43,6 +43,7 @@ type desk struct {
 	register *register.Register
 	accounts *account.Store
 	stats    *stats.Store
+	counters *stats.Counters
 	webhooks *webhook.Store
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
@@ -64,9 +65,9 @@ func newDesk(t *testing.T) *desk {
 	createLog := func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error {
 		return reg.CreateLog(ctx, tx, siteID, "consent.test/log/"+key)
 	}
-	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil)}
+	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Webhooks: k.webhooks, Preview: banner.Preview,
+	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)

@@ -40,6 +40,9 @@ func parseForm(v url.Values, draft *site.Notice) *form {
 	n.ChoiceDays = f.number("choice_days", f.numbers.ChoiceDays, 1, 390, "days")
 	n.HonourGPC = v.Get("honour_gpc") != ""
 	n.Apart = v.Get("apart") != ""
+	if n.Statistics = v.Get("statistics"); n.Statistics == "off" {
+		n.Statistics = ""
+	}
 	f.regimes(v)
 	n.Enforcement = site.Enforcement{Policy: v.Get("policy") != "", Undeclared: v.Get("undeclared"), Report: v.Get("report") != "" || v.Get("undeclared") == "report"}
 	if v.Get("undeclared_storage") == "allow" { // the other rule has no word in older notices

@@ -128,6 +128,9 @@ func newViews(a *assets) *views {
 			return tabLink{label, key, path, current == name}
 		},
 		"count": count,
+		"counted": func(p statisticsPage, views bool, l any) map[string]any {
+			return map[string]any{"Page": p, "Views": views, "Line": l}
+		},
 		"has":   func(e problems, field string) string { return e[field] },
 		"ratio": ratio,
 		"inc":   func(i int) int { return i + 1 },

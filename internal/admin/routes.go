@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"slices"
 
 	"assent/internal/account"
 )
@@ -68,7 +69,7 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
 		{"GET /console/activity", account.ViewActivity, c.listActivity},
 		{"/console/", account.AnyMember, c.missing},
-	}, append(c.webhookRoutes(), c.catalogueRoutes()...)...)
+	}, slices.Concat(c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes())...)
 }
 
 func (c *console) mux() *http.ServeMux {

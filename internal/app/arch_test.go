@@ -13,7 +13,7 @@ import (
 // fault and i18n, which everything above them may use. A room that is not here
 // fails the test: say where a new one stands before you build it.
 var arrows = map[string][]string{
-	"cmd/assent":            {"internal/app", "internal/catalogue", "internal/demo", "internal/interchange", "internal/site", "internal/register", "internal/account", "internal/retention", "internal/backup", "internal/witness", "internal/witness/wire", "internal/mail", "internal/webhook", "gate"},
+	"cmd/assent":            {"internal/stats", "internal/app", "internal/catalogue", "internal/demo", "internal/interchange", "internal/site", "internal/register", "internal/account", "internal/retention", "internal/backup", "internal/witness", "internal/witness/wire", "internal/mail", "internal/webhook", "gate"},
 	"internal/app":          {"internal/public", "internal/admin", "internal/api", "internal/web", "internal/consent", "internal/site", "internal/banner", "internal/register", "internal/regime", "internal/account", "internal/retention", "internal/stats", "internal/backup", "internal/witness", "internal/witness/wire", "internal/handover", "internal/interchange", "internal/jobs", "internal/mail", "internal/webhook", "internal/webhook/wire"},
 	"internal/public":       {"internal/web", "internal/choice", "internal/consent", "internal/handover", "internal/site", "internal/register", "internal/regime", "internal/stats"},
 	"internal/admin":        {"internal/catalogue", "internal/regime/packs", "internal/web", "internal/site", "internal/register", "internal/account", "internal/consent", "internal/stats", "internal/webhook"},
@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"internal/faultfs":      {},
 	"internal/e2e":          {},
 	"internal/cluster":      {},
-	"internal/bench":        {"internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
+	"internal/bench":        {"internal/stats", "internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},
 	"gate":                  {"internal/choice"},

@@ -38,6 +38,7 @@ type Parts struct {
 	Retention *retention.Store
 	Accounts  *account.Store
 	Stats     *stats.Store
+	Counters  *stats.Counters
 	Witness   *witness.Store
 	Handovers *handover.Desk
 	Jobs      *jobs.Queue
@@ -114,6 +115,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
 	p.Stats = stats.NewStore(p.DB, time.Now)
+	p.Counters = stats.NewCounters(p.DB, time.Now, p.toCount())
 	p.Witness = witness.NewStore(p.DB, time.Now)
 	return p.openOutbox(c)
 }

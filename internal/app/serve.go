@@ -147,6 +147,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.work.Go(func() { a.recompile(background) })
 	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
 	a.work.Go(func() { a.retain(background) })
+	a.work.Go(func() { a.Counters.Run(background) })
 	a.work.Go(func() { a.Jobs.Run(background) })
 	a.work.Go(func() { a.Webhooks.Run(background) })
 	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
@@ -158,14 +159,14 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 		a.work.Go(func() { a.Scrub.Run(background) })
 	}
 	deps.Scrub = a.Scrub.Status
-	deps.Cache, deps.Register, deps.Countries, deps.Stats = a.Cache, a.Register, countries, a.Stats
+	deps.Cache, deps.Register, deps.Countries, deps.Stats, deps.Counters = a.Cache, a.Register, countries, a.Stats, a.Counters
 	deps.VerifyPage = banner.VerifyPage
 	deps.Handovers = a.Handovers
 	deps.Ready, deps.PublicURL = a.ready, a.PublicURL
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Webhooks: a.Webhooks, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Preview: banner.Preview,
 		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {

@@ -164,6 +164,7 @@ func (p *program) staying(n *site.Notice) {
 		}
 		p.call = strings.Replace(p.call, "(b) => ", "(b) => depart(b, $domains) || ", 1)
 	}
+	p.counting(n)
 	if embeds(n) {
 		p.from("{ embeds }", "./gate/embeds")
 		p.from("$placeholders", "./placeholders")
@@ -376,7 +377,7 @@ func names() map[string]any { return maps.Clone(shortNames()) }
 // shortNames gives the shortest names to what every page has: the boot first.
 var shortNames = sync.OnceValue(func() map[string]any {
 	all := everyProgram()
-	return keepNames(keepNames(keepNames(map[string]any{}, all[:2]), all), handoverPrograms())
+	return keepNames(keepNames(keepNames(keepNames(map[string]any{}, all[:2]), all), handoverPrograms()), countingPrograms())
 })
 
 // keepNames compiles the programs for the names that the compiler gives, on top of known ones.

@@ -39,6 +39,7 @@ type bareBody struct {
 // It ends when the bench closes its standard input.
 func serveBare(s bareSpec, stdin io.Reader) error {
 	mux := http.NewServeMux()
+	bareEvents(mux)
 	mux.HandleFunc("POST /v1/consents", func(w http.ResponseWriter, r *http.Request) {
 		data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 16<<10))
 		var body bareBody

@@ -46,6 +46,8 @@ var rows = []struct {
 	{[]string{"erasure"}, (*bench).measureErasure},
 	{[]string{"start"}, (*bench).measureStart},
 	{[]string{"banner"}, (*bench).measureBanner},
+	{[]string{"events"}, (*bench).measureEvents},
+	{[]string{"statistics"}, (*bench).measureStatistics},
 }
 
 func rowNames() (names []string) {

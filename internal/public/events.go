@@ -20,6 +20,17 @@ import (
 type batch struct {
 	Site   string  `json:"site"`
 	Events []event `json:"events"`
+
+	// What page_view and the events of the banner are counted by (stats.About); each may
+	// be missing. The host is the Origin's, the rest is the server's own knowledge.
+	Version  string `json:"version"`  // of the notice in the page
+	Language string `json:"language"` // in which the page shows it
+	Page     string `json:"page"`     // path; its class is kept
+	// Referrer is the host of the page before; "" for none.
+	Referrer string `json:"referrer"`
+	Source   string `json:"utm_source"`
+	Medium   string `json:"utm_medium"`
+	Campaign string `json:"utm_campaign"`
 }
 
 type event struct {
@@ -43,9 +54,9 @@ const (
 	maxEventText  = 2000 // bytes of each text
 )
 
-// events counts what pages wanted and no service declares (stats.Seen). Other
-// events are checked and forgotten: their counters come with the statistics, and
-// clients need no change then.
+// events counts what pages wanted and no service declares (stats.Seen), and, where the
+// notice in force says so, views and the banner (count). Other events are checked and
+// forgotten: a client may be newer than this server.
 func (p *public) events(w http.ResponseWriter, r *http.Request) (int, error) {
 	allowOrigin(w, r)
 	if _, err := p.admit(r, p.eventsByNetwork); err != nil {
@@ -67,6 +78,9 @@ func (p *public) events(w http.ResponseWriter, r *http.Request) (int, error) {
 		return 0, err
 	}
 	if err := p.seen(r.Context(), live, b.Events); err != nil {
+		return 0, err
+	}
+	if err := p.count(r, live, b); err != nil {
 		return 0, err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -130,6 +144,9 @@ func readBatch(body []byte) (*batch, error) {
 	}
 	if len(b.Events) == 0 || len(b.Events) > maxEvents {
 		return nil, fault.New(fault.Invalid, "A batch holds 1 to %d events, not %d.", maxEvents, len(b.Events))
+	}
+	if max(len(b.Version), len(b.Language), len(b.Page), len(b.Referrer), len(b.Source), len(b.Medium), len(b.Campaign)) > maxEventText {
+		return nil, fault.New(fault.Invalid, "A text of the batch is longer than %d bytes. Shorten it.", maxEventText)
 	}
 	for i := range b.Events {
 		e := &b.Events[i]

@@ -30,8 +30,9 @@ type Deps struct {
 	Cache     *site.Cache
 	Register  *register.Register
 	Countries *regime.Countries
-	Stats     *stats.Store   // nil: nothing is counted
-	Handovers *handover.Desk // nil: no choice is handed over
+	Stats     *stats.Store    // nil: nothing is counted
+	Counters  *stats.Counters // nil: no statistics
+	Handovers *handover.Desk  // nil: no choice is handed over
 
 	VerifyPage func() (page []byte, policy string) // checks a receipt in the browser; nil: none
 	Ready      func(context.Context) error         // whether the database answers

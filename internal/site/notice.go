@@ -33,6 +33,11 @@ type Notice struct {
 	Exempt []string `json:"exempt,omitempty"`
 	// DNT says what Do Not Track (W3C, retired 2019) does: "ignore" (so does "") or "refuse".
 	DNT string `json:"dnt,omitempty"`
+	// Statistics says what pages tell of the banner and of views, and when: "" nothing;
+	// "exempt" all of it, as audience measurement that needs no consent where the law
+	// has such an exemption (CNIL 2020-091); "consent" the banner at all times, views
+	// once analytics was granted. Neither stores anything in a browser.
+	Statistics string `json:"statistics,omitempty"`
 	// Apart has visitors asked on each of the site's domains that share no cookie, where
 	// else a choice is handed over; see HandsOver.
 	Apart bool `json:"apart,omitempty"`

@@ -50,6 +50,8 @@ func (n *Notice) Validate() error {
 		return wrong("What is not declared is either blocked (block), waits for everything to be accepted (with_all), or is allowed and reported (report), not %q.", n.Enforcement.Undeclared)
 	case !oneOf(n.Enforcement.UndeclaredStorage, "", "block", "allow"):
 		return wrong("A name that is not declared is either refused (block) or stored (allow), not %q.", n.Enforcement.UndeclaredStorage)
+	case !oneOf(n.Statistics, "", "exempt", "consent"):
+		return wrong("Statistics are off, exempt (counted for everybody) or consent (views after consent), not %q.", n.Statistics)
 	case n.Enforcement.Undeclared == "report" && !n.Enforcement.Report:
 		return wrong("What is not declared can be allowed and reported only while the site reports. Switch reporting on, or choose block or with_all.")
 	case utf8.RuneCountInString(n.Controller.Name) > maxName:

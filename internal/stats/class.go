@@ -58,9 +58,9 @@ func PageClass(path string) string {
 	return class.String()
 }
 
-// privatePage is PageClass without the names of people: they look like any
+// PrivatePage is PageClass without the names of people: they look like any
 // other word, but stand behind a word that tells. The browser does not bother.
-func privatePage(path string) string {
+func PrivatePage(path string) string {
 	segments := strings.Split(PageClass(path), "/")
 	for i := len(segments) - 1; i > 1; i-- {
 		if beforeName.MatchString(segments[i-1]) {

@@ -97,7 +97,7 @@ func FuzzClass(f *testing.F) {
 		if c := NameClass(name); len(c) > maxName || c != NameClass(c) || strings.ContainsAny(c, "0123456789@\n\x00") || strings.ContainsFunc(c, func(r rune) bool { return r < ' ' || r > '~' }) {
 			t.Errorf("name %q is %q, then %q", name, c, NameClass(c))
 		}
-		for _, of := range []func(string) string{PageClass, privatePage} {
+		for _, of := range []func(string) string{PageClass, PrivatePage} {
 			if c := of(path); len(c) > 120 || c != of(c) || strings.ContainsAny(c, "0123456789@?#%<\n") || c[0] != '/' {
 				t.Errorf("path %q is %q, then %q", path, c, of(c))
 			}

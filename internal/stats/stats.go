@@ -78,7 +78,7 @@ func NewStore(d *db.DB, now func() time.Time) *Store {
 // Class puts a report into its class; false when it is nothing that could be
 // declared. pages send kind, name, directive and page.
 func Class(kind, name, directive, page string, allowed bool) (Seen, bool) {
-	s := Seen{Kind: kind, Page: privatePage(page), Allowed: allowed}
+	s := Seen{Kind: kind, Page: PrivatePage(page), Allowed: allowed}
 	switch kind {
 	case "request":
 		host, ok := HostClass(name)

@@ -17,6 +17,8 @@ CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version,
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
+CREATE UNIQUE INDEX counter_pkey ON public.counter USING btree (site_id, slot, hours, dimension)
+CREATE UNIQUE INDEX counting_pkey ON public.counting USING btree (site_id)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
@@ -52,6 +54,8 @@ CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
 CREATE UNIQUE INDEX totp_pkey ON public.totp USING btree (member_id)
+CREATE UNIQUE INDEX visitor_salt_pkey ON public.visitor_salt USING btree (day)
+CREATE UNIQUE INDEX visitor_seen_pkey ON public.visitor_seen USING btree (day, hash)
 CREATE UNIQUE INDEX webhook_delivery_pkey ON public.webhook_delivery USING btree (id)
 CREATE UNIQUE INDEX webhook_pkey ON public.webhook USING btree (id)
 CREATE UNIQUE INDEX witness_pkey ON public.witness USING btree (vkey)
@@ -102,6 +106,16 @@ cosigned.checkpoint text not null
 cosigned.site_id bigint not null
 cosigned.size bigint not null
 cosigned.witnesses text not null
+counter.data bytea not null
+counter.dimension text not null
+counter.hours bigint not null
+counter.site_id bigint not null
+counter.slot bigint not null
+counting.counted bigint not null
+counting.days bigint not null
+counting.site_id bigint not null
+counting.threshold bigint not null
+counting.zone text not null
 erased.act bigint not null
 erased.mark bytea not null
 erased.place bigint not null
@@ -238,6 +252,10 @@ totp.confirmed_at bigint not null
 totp.last_step bigint not null
 totp.member_id text not null
 totp.secret text not null
+visitor_salt.day bigint not null
+visitor_salt.salt bytea not null
+visitor_seen.day bigint not null
+visitor_seen.hash bytea not null
 webhook.created_at bigint not null
 webhook.disabled_at bigint not null
 webhook.events text not null

@@ -63,6 +63,21 @@ CREATE TABLE cosigned (
   witnesses  text not null,               -- verifier keys in the order of the cosignatures, a line each
   at         bigint not null              -- when it was stored
 )
+CREATE TABLE counter (
+  site_id   integer not null references site(id) on delete cascade,
+  slot      integer not null,                 -- when the hour or the day began, Unix milliseconds
+  hours     integer not null,                 -- 1: an hour; 24: a day of the site's time zone
+  dimension text not null,                    -- '' for all together, or country, language, …
+  data      blob not null,                    -- values with their counts (internal/stats/pack.go)
+  primary key (site_id, slot, hours, dimension)
+)
+CREATE TABLE counting (
+  site_id   integer primary key references site(id) on delete cascade,
+  counted   integer not null,                 -- index of the first record that is not counted yet
+  threshold integer not null,                 -- smaller counts of a value are not shown
+  days      integer not null,                 -- how long counters are kept
+  zone      text not null                     -- IANA name, of the days
+)
 CREATE TABLE erased (
   place integer primary key,                -- site_id << 40 | index that the record had
   mark  blob not null,                      -- keyed hash of the record ID, 16 bytes: register.Mark
@@ -262,6 +277,15 @@ CREATE TABLE totp (
   confirmed_at bigint not null,            -- 0: not yet
   last_step    bigint not null             -- newest time step that was used
 )
+CREATE TABLE visitor_salt (
+  day  integer primary key,                   -- UTC, Unix milliseconds
+  salt blob not null
+)
+CREATE TABLE visitor_seen (
+  day  integer not null,
+  hash blob not null,
+  primary key (day, hash)
+) without rowid
 CREATE TABLE webhook (
   id          text not null primary key,    -- UUIDv7
   site_id     bigint not null references site(id) on delete cascade,
