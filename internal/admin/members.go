@@ -74,7 +74,7 @@ func (c *console) membersPage(r *request) (p membersPage, err error) {
 	for _, m := range list {
 		row := memberRow{Membership: m, Over: m.Over(c.Now()), Roles: roleOptions(m.Role)}
 		if !m.ExpiresAt.IsZero() {
-			row.Until = m.ExpiresAt.Format(time.DateOnly)
+			row.Until = m.ExpiresAt.Add(-time.Millisecond).Format(time.DateOnly) // lastDay's twin
 		}
 		if m.Role == account.Support && row.Over {
 			continue // stands below
