@@ -108,32 +108,55 @@ func (c *Countries) find(p netip.Prefix) string {
 	return builtIns()[1].find(binary.BigEndian.Uint64(b[:8]) >> 16)
 }
 
-// table is one compiled file: header, country codes, then entries of a block
-// number (big endian, width bytes) and one byte that names the country.
+// table is one compiled file, opened: country codes, and entries of a block number
+// (big endian, width bytes) and one byte that names the country.
 type table struct {
 	date    string
 	codes   string // two letters each
-	entries string
+	entries []byte
 	width   int
 	count   int
 }
 
+// openTable opens what gen's build wrote; width is 3 for a /24 and 6 for a /48.
 func openTable(packed, magic string, width int) table {
+	const damaged = "regime: the embedded country table is damaged; run make geoip"
 	file, err := io.ReadAll(brotli.NewReader(strings.NewReader(packed)))
-	rest, ok := strings.CutPrefix(string(file), magic)
-	if err != nil || !ok || len(rest) < 11 {
-		panic("regime: the embedded country table is damaged; run make geoip")
+	if err != nil || len(file) < len(magic)+11 || string(file[:len(magic)]) != magic {
+		panic(damaged)
 	}
-	t := table{date: rest[:10], width: width}
+	rest := file[len(magic):]
+	t := table{date: string(rest[:10]), width: width}
 	n := 2 * int(rest[10])
-	t.codes, t.entries = rest[11:11+n], rest[11+n:]
-	t.count = len(t.entries) / (width + 1)
+	t.codes, rest = string(rest[11:11+n]), rest[11+n:]
+	next := func() uint64 {
+		v, size := binary.Uvarint(rest)
+		if size <= 0 {
+			panic(damaged)
+		}
+		rest = rest[size:]
+		return v
+	}
+	t.count = int(next())
+	t.entries = make([]byte, t.count*(width+1))
+	var wide [8]byte
+	for i, block := 0, uint64(0); i < t.count; i++ {
+		block += next()
+		binary.BigEndian.PutUint64(wide[:], block)
+		copy(t.entries[i*(width+1):], wide[8-width:])
+	}
+	if len(rest) != t.count {
+		panic(damaged)
+	}
+	for i, place := range rest {
+		t.entries[(i+1)*(width+1)-1] = place
+	}
 	return t
 }
 
 func (t table) block(i int) (n uint64) {
 	at := i * (t.width + 1)
-	for _, c := range []byte(t.entries[at : at+t.width]) {
+	for _, c := range t.entries[at : at+t.width] {
 		n = n<<8 | uint64(c)
 	}
 	return n

@@ -12,6 +12,8 @@ import (
 
 	"assent/internal/fault"
 	"assent/internal/regime/packs"
+
+	"github.com/andybalholm/brotli"
 )
 
 func builtIn(t testing.TB) *Countries {
@@ -328,4 +330,19 @@ func (w *mmdb) bytes() []byte {
 	w.text("test-country")
 	out.Write(w.data.Bytes())
 	return out.Bytes()
+}
+
+// The tables are held in memory as rows that are searched; the file has columns of
+// steps. Opening has to give back what was written.
+func TestOpenTable(t *testing.T) {
+	var packed bytes.Buffer
+	w := brotli.NewWriter(&packed)
+	w.Write([]byte("ASSENT4\n2026-06-25\x02AUCN\x04\x00\x01\x80\x02\x03\x00\x01\x02\x00"))
+	w.Close()
+	table := openTable(packed.String(), "ASSENT4\n", 3)
+	for block, want := range map[uint64]string{0: "", 1: "AU", 256: "AU", 257: "CN", 259: "CN", 260: "", 1<<24 - 1: ""} {
+		if got := table.find(block); got != want {
+			t.Errorf("block %d is of %q, want %q", block, got, want)
+		}
+	}
 }

@@ -45,7 +45,7 @@ func main() {
 	}
 }
 
-// family says how a table's lines are read and how wide a block is written.
+// family says how a table's lines are read.
 type family struct {
 	magic string
 	width int // bytes of a block number: 3 for a /24, 6 for a /48
@@ -94,9 +94,10 @@ type run struct {
 }
 
 // build reads lines "first,last,CC" and writes the table: magic, date (10
-// bytes), number of countries (1 byte), their codes (2 bytes each), then one
-// entry for each run: block number (big endian) and the country's place in the
-// list, from 1, or 0 for unknown.
+// bytes), number of countries (1 byte), their codes (2 bytes each), number of runs
+// (uvarint); then for each run how many blocks after the one before it begins
+// (uvarint); then for each run the country's place in the list, from 1, or 0 for
+// unknown. In two columns, and as steps, it packs to half of what rows take.
 func build(in io.Reader, f family) (table []byte, date string, err error) {
 	runs, date, err := parse(in, f)
 	if err != nil {
@@ -121,13 +122,16 @@ func build(in io.Reader, f family) (table []byte, date string, err error) {
 		place[c] = byte(i + 1)
 		b.WriteString(c)
 	}
-	var wide [8]byte
+	table = binary.AppendUvarint(b.Bytes(), uint64(len(runs)))
+	before := uint64(0)
 	for _, r := range runs {
-		binary.BigEndian.PutUint64(wide[:], r.block)
-		b.Write(wide[8-f.width:])
-		b.WriteByte(place[r.country])
+		table = binary.AppendUvarint(table, r.block-before)
+		before = r.block
 	}
-	return b.Bytes(), date, nil
+	for _, r := range runs {
+		table = append(table, place[r.country])
+	}
+	return table, date, nil
 }
 
 func parse(in io.Reader, f family) ([]run, string, error) {
