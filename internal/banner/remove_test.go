@@ -72,7 +72,7 @@ func TestDeclaredCachesAndServiceWorkersGo(t *testing.T) {
 	browsertest.Wait(t, ctx, "!window.before && document.readyState == 'complete' && window.assent && assent.get().action == 'withdraw'")
 	browsertest.Wait(t, ctx, workers+".then(s => s == '/own')")
 	browsertest.Wait(t, ctx, "caches.keys().then(all => all.join() == 'own-pages')")
-	if got := browsertest.Eval[string](t, ctx, "caches.open('count-pages').then(() => 'opened', e => e.name)"); got != "SecurityError" {
+	if got := browsertest.Eval[string](t, ctx, "caches.open('count-pages').then(() => 'opened', e => e.name)"); got != "AbortError" {
 		t.Errorf("a declared cache after withdrawal: %s", got)
 	}
 }
