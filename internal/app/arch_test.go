@@ -49,7 +49,7 @@ var arrows = map[string][]string{
 	"internal/faultfs":      {},
 	"internal/e2e":          {},
 	"internal/cluster":      {},
-	"internal/bench":        {"internal/stats", "internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
+	"internal/bench":        {"internal/account", "internal/stats", "internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},
 	"gate":                  {"internal/choice"},

@@ -145,18 +145,18 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
-	a.work.Go(func() { a.cosign(background, c.WitnessEvery) })
-	a.work.Go(func() { a.retain(background) })
-	a.work.Go(func() { a.Counters.Run(background) })
-	a.work.Go(func() { a.Jobs.Run(background) })
-	a.work.Go(func() { a.Webhooks.Run(background) })
-	a.work.Go(func() { a.Stats.Run(background) }) // once more when the last request is answered
+	a.afterStart(background, func(ctx context.Context) { a.cosign(ctx, c.WitnessEvery) })
+	a.afterStart(background, a.retain)
+	a.afterStart(background, a.Counters.Run)
+	a.afterStart(background, a.Jobs.Run)
+	a.afterStart(background, a.Webhooks.Run)
+	a.afterStart(background, a.Stats.Run) // once more when the last request is answered
 	if marks != nil {
 		a.work.Go(func() { a.Register.FollowMarks(background, marks, func(err error) { a.failed <- err }) })
 	}
 	if c.ScrubRate > 0 {
 		a.Scrub = a.Register.NewScrub(c.ScrubRate)
-		a.work.Go(func() { a.Scrub.Run(background) })
+		a.afterStart(background, a.Scrub.Run)
 	}
 	deps.Scrub = a.Scrub.Status
 	deps.Cache, deps.Register, deps.Countries, deps.Stats, deps.Counters = a.Cache, a.Register, countries, a.Stats, a.Counters
@@ -183,6 +183,22 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 		}
 	}()
 	return nil
+}
+
+// startTime is what the first requests have to themselves: work in the background
+// opens connections to the database, each of which costs PostgreSQL a process.
+const startTime = 500 * time.Millisecond
+
+// afterStart begins work in the background a little later, or at once when the
+// server ends, so that what it does at the end is done.
+func (a *App) afterStart(background context.Context, work func(ctx context.Context)) {
+	a.work.Go(func() {
+		select {
+		case <-time.After(startTime):
+		case <-background.Done():
+		}
+		work(background)
+	})
 }
 
 // ready tells whether decisions should be sent here: the database answers, its
