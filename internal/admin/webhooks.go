@@ -142,12 +142,17 @@ func (c *console) renderWebhook(w http.ResponseWriter, r *request, page Page, e 
 	return c.render(w, http.StatusOK, "webhook", p)
 }
 
-func (c *console) showWebhook(w http.ResponseWriter, r *request) error {
-	p, err := c.sitePage(r, "webhooks", "Webhook")
-	if err != nil {
-		return err
+// webhookOf is the webhook that the address names, and the page around it.
+func (c *console) webhookOf(r *request) (p Page, e webhook.Endpoint, err error) {
+	if p, err = c.sitePage(r, "webhooks", "Webhook"); err != nil {
+		return
 	}
-	e, err := c.Webhooks.Get(r.Context(), p.Site.ID, r.PathValue("webhook"))
+	e, err = c.Webhooks.Get(r.Context(), p.Site.ID, r.PathValue("webhook"))
+	return
+}
+
+func (c *console) showWebhook(w http.ResponseWriter, r *request) error {
+	p, e, err := c.webhookOf(r)
 	if err != nil {
 		return err
 	}
@@ -155,11 +160,7 @@ func (c *console) showWebhook(w http.ResponseWriter, r *request) error {
 }
 
 func (c *console) editWebhook(w http.ResponseWriter, r *request) error {
-	p, err := c.sitePage(r, "webhooks", "Webhook")
-	if err != nil {
-		return err
-	}
-	e, err := c.Webhooks.Get(r.Context(), p.Site.ID, r.PathValue("webhook"))
+	p, e, err := c.webhookOf(r)
 	if err != nil {
 		return err
 	}

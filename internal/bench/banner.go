@@ -89,14 +89,11 @@ func (b *bench) measureBanner(ctx context.Context) error {
 		return err
 	}
 	defer b.stores.remove(ctx, st)
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return err
-	}
 	forms, err := b.forms(ctx, st, p.addr)
 	if err != nil {
 		return err

@@ -90,6 +90,18 @@ func (b *bench) serve(s *store) (*process, error) {
 	return p, nil
 }
 
+// running is serve, waited for until it answers.
+func (b *bench) running(ctx context.Context, s *store) (*process, error) {
+	p, err := b.serve(s)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := p.await(ctx, "/healthz"); err != nil {
+		return nil, errors.Join(err, p.stop())
+	}
+	return p, nil
+}
+
 func startBare(s bareSpec) (*process, error) {
 	addr, err := freeAddr()
 	if err != nil {

@@ -57,14 +57,11 @@ func (b *bench) erasureRound(ctx context.Context, e db.Engine) (r erasureRound, 
 	if err := b.stores.fill(ctx, st, e, records); err != nil {
 		return r, err
 	}
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return r, err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return r, err
-	}
 	spec := loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Requests: consentRequests(st), Connections: connections, Warm: b.warm, Measure: b.measure}
 	before, err := load(ctx, spec)
 	if err != nil {

@@ -192,14 +192,11 @@ func (b *bench) measureStatistics(ctx context.Context) error {
 	if _, err := parts.Accounts.Setup(ctx, token, account.NewMember{Email: benchEmail, Name: "Officer", Password: benchPassword}); err != nil {
 		return err
 	}
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return err
-	}
 	client, err := signIn(p.addr)
 	if err != nil {
 		return err

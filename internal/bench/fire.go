@@ -103,14 +103,11 @@ func (b *bench) proveOn(ctx context.Context, e db.Engine) (times []time.Duration
 		return nil, 0, err
 	}
 	defer b.stores.remove(ctx, st)
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return nil, 0, err
-	}
 	ended := make(chan error, 1)
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -188,14 +185,11 @@ func (b *bench) fairnessRound(ctx context.Context, e db.Engine) (alone, beside, 
 		return nil, nil, nil, err
 	}
 	defer b.stores.remove(ctx, list[0])
-	p, err := b.serve(list[0])
+	p, err := b.running(ctx, list[0])
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return nil, nil, nil, err
-	}
 	quiet := loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Connections: fairCallers, Rate: fairRate, Warm: b.warm, Measure: max(b.measure, time.Second)}
 	for i, st := range list[1:] {
 		for _, r := range consentRequests(st) {

@@ -267,14 +267,11 @@ func (b *bench) measureVerify(ctx context.Context) error {
 
 // receipt records one decision on a running server and fetches its receipt.
 func (b *bench) receipt(ctx context.Context, st *store) ([]byte, error) {
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return nil, err
-	}
 	r, err := newRequest(p.addr, consentRequests(st)[1])
 	if err != nil {
 		return nil, err

@@ -50,14 +50,11 @@ func (b *bench) soakOn(ctx context.Context, e db.Engine) error {
 		return err
 	}
 	defer b.stores.remove(ctx, st)
-	p, err := b.serve(st)
+	p, err := b.running(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	if _, err := p.await(ctx, "/healthz"); err != nil {
-		return err
-	}
 	spec := loadSpec{Addr: p.addr, Code: 201, Check: checkConsent, Requests: consentRequests(st), Connections: connections, Warm: b.warm, Measure: b.measure}
 	full, err := load(ctx, spec)
 	if err != nil {

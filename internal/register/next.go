@@ -25,17 +25,5 @@ func (r *Register) Sizes(ctx context.Context) (map[int64]int64, error) {
 func (r *Register) Next(ctx context.Context, siteID, from, before int64, limit int) ([]Stored, error) {
 	rows, err := r.db.Read().QueryContext(ctx, storedColumns+"where place >= $1 and place < $2 order by place limit $3",
 		placeOf(siteID, from), placeOf(siteID, before), limit)
-	if err != nil {
-		return nil, r.db.Explain(err)
-	}
-	defer rows.Close()
-	list := make([]Stored, 0, limit)
-	for rows.Next() {
-		s, err := scanStored(rows)
-		if err != nil {
-			return nil, r.db.Explain(err)
-		}
-		list = append(list, s)
-	}
-	return list, r.db.Explain(rows.Err())
+	return r.listed(rows, err, make([]Stored, 0, limit))
 }

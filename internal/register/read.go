@@ -75,11 +75,15 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	}
 	c.args = append(c.args, min(q.Limit, 1000))
 	rows, err := r.db.Read().QueryContext(ctx, query+fmt.Sprintf(" order by place desc limit $%d", len(c.args)), c.args...)
+	return r.listed(rows, err, nil)
+}
+
+// listed adds the records of a query of storedColumns to a list.
+func (r *Register) listed(rows *sql.Rows, err error, list []Stored) ([]Stored, error) {
 	if err != nil {
 		return nil, r.db.Explain(err)
 	}
 	defer rows.Close()
-	var list []Stored
 	for rows.Next() {
 		s, err := scanStored(rows)
 		if err != nil {
