@@ -232,12 +232,18 @@ func (v *visit) elementWith(nonce string) string {
 	}
 	whole := element(v.manifest, mark, nonce)
 	if v.placed {
-		whole = strings.Replace(whole, " data-assent-gate=", ` data-assent-regime="`+v.regime+`" data-assent-gate=`, 1)
+		whole = withRegime(whole, v.regime)
 	}
 	if !v.manifest.Enforce || !slices.ContainsFunc(v.manifest.Services, func(s choice.Service) bool { return s.Embed }) {
 		return whole
 	}
 	return strings.Replace(whole, " data-assent-gate=", " data-assent-once data-assent-gate=", 1)
+}
+
+// withRegime tells the boot under which regime's rules the policy was made, so that it begins
+// with the same.
+func withRegime(element, name string) string {
+	return strings.Replace(element, " data-assent-gate=", ` data-assent-regime="`+name+`" data-assent-gate=`, 1)
 }
 
 // element is what is injected: the inline boot, or the blocking form of the tag

@@ -214,7 +214,7 @@ func (g *Gate) private(h http.Header, v *visit) {
 	}
 	// These outrank Cache-Control in content delivery networks and in nginx.
 	for name := range h {
-		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" || name == "X-Accel-Expires" {
+		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" || name == "Edge-Control" || name == "X-Accel-Expires" {
 			h.Del(name)
 		}
 	}

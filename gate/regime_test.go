@@ -1,7 +1,9 @@
 package gate
 
 import (
+	"cmp"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/netip"
 	"os"
@@ -61,7 +63,7 @@ func (v *regimes) worldwide(c *Config, m *choice.Manifest) {
 	c.Now = func() time.Time { return time.UnixMilli(v.Now) }
 }
 
-func withRegime(page, name, mark string) string {
+func pageWith(page, name, mark string) string {
 	return strings.Replace(page, "<head>", `<head><script data-assent-regime="`+name+`" data-assent-gate="`+mark+`">`+boot+`</script>`, 1)
 }
 
@@ -100,7 +102,7 @@ func TestTheVisitorsRegime(t *testing.T) {
 		if want := m.Policy(&selection, "www.shop.example"); a.policy() != want {
 			t.Errorf("%s: policy %q, want %q", c.Name, a.policy(), want)
 		}
-		if want := withRegime(simple, c.At, mark); a.body != want {
+		if want := pageWith(simple, c.At, mark); a.body != want {
 			t.Errorf("%s: %q, want %q", c.Name, a.body, want)
 		}
 		if vary := strings.Join(a.header["Vary"], ", "); a.header.Get("Cache-Control") != "private" || vary != "Cookie, Sec-GPC, Sec-Fetch-Dest, HX-Request, DNT, X-Country" {
@@ -142,7 +144,7 @@ func TestWhereTheVisitorIs(t *testing.T) {
 		{"no address", byAddress, []string{"X-Forwarded-For", "unknown"}, ""},
 		{"this machine", byAddress, []string{"X-Country", "JP"}, ""},
 	} {
-		if a := c.at.page(c.headers...); a.body != withRegime(simple, c.want, "") {
+		if a := c.at.page(c.headers...); a.body != pageWith(simple, c.want, "") {
 			t.Errorf("%s: %q, want the variant %q", c.name, a.body, c.want)
 		}
 	}
@@ -185,7 +187,7 @@ func TestNoCacheMixesCountries(t *testing.T) {
 			t.Errorf("%s: the same place again: %d %v", name, again.status, again.header)
 		}
 		french := from(fromFrance, "FR", "If-None-Match", tag)
-		if french.status != http.StatusOK || french.body != withRegime(simple, "", "") || french.policy() == "" {
+		if french.status != http.StatusOK || french.body != pageWith(simple, "", "") || french.policy() == "" {
 			t.Errorf("%s: the copy of another place is used: %d %q", name, french.status, french.body)
 		}
 		for _, a := range []answer{american, again, french} {
@@ -215,5 +217,82 @@ func TestRegimesWithoutPolicyOrBoot(t *testing.T) {
 	bootless := newStand(t, sends("text/html", simple), v.worldwide, func(_ *Config, m *choice.Manifest) { m.Boot = "" })
 	if a := bootless.page("X-Country", "US"); a.policy() == "" || !strings.Contains(a.body, ` data-assent-regime="" data-assent-gate=""`) {
 		t.Errorf("without a boot: %q, policy %q", a.body, a.policy())
+	}
+}
+
+// With a CDN's header the fronts know as much of a place as the gate, and without one they are
+// under the strictest rules, and say so to the boot.
+func TestFrontsByPlace(t *testing.T) {
+	v := readRegimes(t)
+	site := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("CDN-Cache-Control", "max-age=60")
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, simple)
+	}
+	for _, program := range []string{"nginx", "caddy"} {
+		t.Run(program, func(t *testing.T) {
+			s := newStand(t, site, v.worldwide)
+			m := s.said.Load()
+			check := func(name, address string, headers http.Header, granted []string, regime, mark, vary string) {
+				t.Helper()
+				r, err := http.NewRequest("GET", address+"/", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Header = headers.Clone()
+				r.Header.Set("Sec-Fetch-Dest", "document")
+				res, err := client.Do(r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				body, err := io.ReadAll(res.Body)
+				if err != nil {
+					t.Fatal(err)
+				}
+				selection := choice.Selection{Categories: map[string]bool{}}
+				for _, key := range granted {
+					selection.Categories[key] = true
+				}
+				if got, want := res.Header.Get("Content-Security-Policy"), m.Policy(&selection, ""); got != want {
+					t.Errorf("%s: policy %q, want %q", name, got, want)
+				}
+				if want := pageWith(simple, regime, mark); program == "nginx" && string(body) != want {
+					t.Errorf("%s: %q, want %q", name, body, want)
+				}
+				if got := strings.Join(res.Header["Vary"], ", "); got != vary || !strings.Contains(res.Header.Get("Cache-Control"), "private") || res.Header.Get("CDN-Cache-Control") != "" {
+					t.Errorf("%s: Vary %q, want %q; %v", name, got, vary, res.Header)
+				}
+			}
+			const vary = "Cookie, Sec-GPC, Sec-Fetch-Dest"
+			address := front(t, program, s, http.HandlerFunc(site))
+			for _, c := range v.Cases {
+				headers := http.Header{}
+				if place := cmp.Or(c.Subdivision, c.Country); place != "" && c.Country != "" {
+					headers.Set("X-Country", place)
+				}
+				if c.GPC {
+					headers.Set("Sec-GPC", "1")
+				}
+				if c.DNT {
+					headers.Set("DNT", "1")
+				}
+				if c.Stored == nil {
+					check(c.Name, address, headers, c.Granted, c.At, map[choice.Verdict]string{choice.Signal: "signal"}[c.State], vary+", X-Country, DNT")
+				}
+			}
+			for scope, country := range map[string]string{"5f2c1d7e9a0b4c3d": "FR", "5f2c1d7e9a0b4c3f": "US"} {
+				cookie := choice.Cookie{ConsentID: uuid.New(), RecordID: uuid.MustParse("019a4f2e-7c3a-7d1e-8b5c-6d7e8f901234"), Scope: scope, Action: "save", Time: clock,
+					Categories: map[string]bool{"functional": false, "analytics": true}}
+				regime := map[string]string{"US": "us-ca"}
+				check("a choice about the question of "+country, address, http.Header{"X-Country": {country}, "Cookie": {"assent_shop=" + cookie.String()}}, []string{"analytics"}, regime[country], "8f901234", vary+", X-Country, DNT")
+				other := map[string]string{"US": "FR", "FR": "US"}[country]
+				check("a choice about another question than that of "+other, address, http.Header{"X-Country": {other}, "Cookie": {"assent_shop=" + cookie.String()}}, nil, regime[other], "", vary+", X-Country, DNT")
+			}
+			s.gate.config.TrustProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+			check("a stranger's word", front(t, program, s, http.HandlerFunc(site)), http.Header{"X-Country": {"JP"}}, nil, "", "", vary+", X-Country, DNT")
+			s.gate.config.CountryHeader = ""
+			check("nobody's word", front(t, program, s, http.HandlerFunc(site)), http.Header{"X-Country": {"JP"}}, nil, "", "", vary+", DNT")
+		})
 	}
 }

@@ -53,7 +53,7 @@ var arrows = map[string][]string{
 	"internal/bench":        {"internal/account", "internal/stats", "internal/app", "internal/site", "internal/register", "internal/consent", "internal/db/dbtest"},
 	"client":                {},
 	"receipt":               {},
-	"gate":                  {"internal/choice", "internal/regime", "internal/regime/wire", "internal/web"},
+	"gate":                  {"internal/choice", "internal/regime", "internal/regime/packs", "internal/regime/wire", "internal/web"},
 }
 
 // ground are the rooms at the bottom: open to all but each other and receipt.

@@ -62,10 +62,11 @@ func (m *Manifest) In(country, subdivision string) (of *Manifest, name string) {
 	if i < 0 {
 		return m, ""
 	}
-	return m.as(&m.Variants[i]), name
+	return m.As(m.Variants[i]), name
 }
 
-func (m *Manifest) as(v *Variant) *Manifest {
+// As is the manifest as a variant has it.
+func (m *Manifest) As(v Variant) *Manifest {
 	c := *m
 	c.Scope, c.ChoiceDays, c.Regime, c.HonourGPC, c.Exempt = v.Scope, v.ChoiceDays, v.Regime, v.HonourGPC, v.Exempt
 	return &c
