@@ -341,12 +341,22 @@ func FuzzReadManifest(f *testing.F) {
 	data, _ := json.Marshal(goodManifest())
 	f.Add(data, "www.shop.example:8080")
 	f.Add([]byte(`{"schema":1}`), "")
+	several := goodManifest()
+	several.Variants = []Variant{{Name: "us-ca", Scope: several.Scope, ChoiceDays: 1, Regime: "opt-out", Exempt: []string{"analytics"}}}
+	several.Places = &packs.ByPlace{Names: map[string]string{"US-CA": "us-ca", "US-*": "us-ca"}, Rest: "us-ca"}
+	data, _ = json.Marshal(several)
+	f.Add(data, "shop.example")
 	f.Fuzz(func(t *testing.T, data []byte, host string) {
 		m, err := ReadManifest(data)
 		if err != nil {
 			return
 		}
-		for _, s := range []*Selection{nil, {}} {
+		of, name := m.In("US", "US-CA")
+		if _, again := of.In("US", "US-CA"); again != name || name != "" && !keyForm.MatchString(name) {
+			t.Fatalf("the variant %q, then %q", name, again)
+		}
+		preset := of.Preset()
+		for _, s := range []*Selection{nil, {}, &preset} {
 			policy := m.Policy(s, PageHost(host))
 			if strings.ContainsFunc(policy, func(r rune) bool { return r < ' ' || r > '~' || r == ';' || r == ',' || r == '"' }) {
 				t.Fatalf("policy %q", policy)
