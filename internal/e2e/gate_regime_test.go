@@ -89,9 +89,10 @@ func TestTheGateKnowsWhereTheVisitorIs(t *testing.T) {
 	}
 	silent(p.view(t, american, "/next"), "on the first page in France")
 	browsertest.Wait(t, american.ctx, layer(acceptAll))
+	// Back, with a browser that refuses.
 	country.Store("US-CA")
 	signal.Store(true)
-	signalling := newVisitor(t, browsertest.Options{GPC: true})
-	silent(p.view(t, signalling, "/"), "with the browser's signal")
-	browsertest.Wait(t, signalling.ctx, "assent.get().action == 'signal' && "+layer(".banner .close"))
+	browsertest.Emulate(t, american.ctx, browsertest.Options{Width: 1280, Height: 800, GPC: true})
+	silent(p.view(t, american, "/"), "with the browser's signal")
+	browsertest.Wait(t, american.ctx, "assent.get().action == 'signal' && "+layer(".banner .close"))
 }
