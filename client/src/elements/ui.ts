@@ -101,13 +101,14 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
         watch = new MutationObserver(raise);
         watch.observe(page, { attributeFilter: ["open"], childList: true, subtree: true });
       });
-      mount();
       frame.$hide();
-      if (banner.isConnected) return;
+      // Before it is shown: one pass over the style, and where it lies is found in a task of its own.
       frame.$root.prepend(banner);
       host.append(...light);
+      mount();
       modal?.(banner);
       desk.$shown("banner");
+      setTimeout(() => banner.offsetHeight);
     },
     $rest: rest,
   };
