@@ -85,9 +85,8 @@ export class App implements Desk {
     } else if (!signalled) parts!.$frame!.$rest();
   }
 
-  /** The page is there: what is left behind goes, what waits is sent. */
+  /** The page is there, and was swept: databases that are left behind go, what waits is sent. */
   $settle(): void {
-    this.$sweep();
     void this._drop();
     void this._queue.$flush();
   }

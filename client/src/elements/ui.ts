@@ -89,7 +89,8 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
     banner.remove();
     host.replaceChildren();
     if (host.isConnected) raise();
-    frame.$rest();
+    // A page that is loaded again for the choice need not have its button first.
+    setTimeout(frame.$rest);
     desk.$shown("");
   }
 
