@@ -27,6 +27,7 @@ func selectAccesses(ctx context.Context, q reader, memberID, organisation string
 	rows, err := q.QueryContext(ctx, `select o.id, o.name, o.created_at, m.role, m.expires_at, m.reason
 		from membership m join organisation o on o.id = m.organisation_id
 		where m.member_id = $1 and (o.id = $2 or $2 = '') and (m.expires_at = 0 or m.expires_at > $3)
+			and not exists (select 1 from closing c where c.subject = o.id and c.begun_at > 0) -- being erased
 		order by o.name, o.id`, memberID, organisation, now.UnixMilli())
 	if err != nil {
 		return nil, err

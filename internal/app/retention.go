@@ -68,6 +68,9 @@ func (a *App) retain(ctx context.Context) {
 		if err := a.retainOnce(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("the retention rules could not be carried out; they are tried again tomorrow", "error", err)
 		}
+		if _, err := a.Closing.Sweep(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("accounts that nobody uses could not be looked for; it is done again tomorrow", "error", err)
+		}
 	}
 }
 
