@@ -187,7 +187,7 @@ func (s *Store) owned(ctx context.Context, tx *sql.Tx, memberID string) error {
 	for _, o := range list {
 		names = append(names, o.Name)
 	}
-	return fault.New(fault.Conflict, "You are the only owner of %s. Make somebody else an owner, or delete the organisation, first.", strings.Join(names, ", "))
+	return fault.New(fault.Conflict, "This account is the only owner of %s. Make somebody else an owner, or delete the organisation, first.", strings.Join(names, ", "))
 }
 
 // tell writes letters, where there is a mail server. Who asked sees the date on the
