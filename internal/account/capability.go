@@ -90,7 +90,7 @@ var Rules = []Rule{
 	{ViewMembers, "see who belongs to the organisation", []Role{Owner, PrivacyOfficer, Developer, Auditor, Support}},
 	{ManageMembers, "add and remove members, and change their roles", []Role{Owner}},
 	{ManageIntegrations, "set up webhooks, tokens and mail", []Role{Owner, Developer}},
-	{ManageOrganisation, "rename the organisation", []Role{Owner}},
+	{ManageOrganisation, "rename the organisation, take everything along, and delete it", []Role{Owner}},
 }
 
 // Can tells whether the role has a capability.

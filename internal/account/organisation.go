@@ -26,6 +26,7 @@ type Access struct {
 	Role         Role
 	ExpiresAt    time.Time // zero: without end
 	Reason       string    // of Support
+	Erased       time.Time // when the organisation is erased for good; zero: nobody asked
 }
 
 // Can tells whether the access has a capability; nil has none.

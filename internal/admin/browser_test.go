@@ -16,6 +16,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/browsertest"
+	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
 	"assent/receipt"
@@ -90,6 +91,14 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 			t.Fatal(err)
 		}
 	}
+	if err := k.retention.Set(ctx, retention.Rule{SiteID: s.ID, Months: 24}); err != nil {
+		t.Fatal(err)
+	}
+	k.decide(s, uuid.New(), now.AddDate(-5, 0, 0), func(r *receipt.Record) { r.Services = services })
+	if _, err := k.retention.Run(ctx, []retention.Site{{ID: s.ID, Key: s.Key}}); err != nil {
+		t.Fatal(err)
+	}
+	k.decide(s, uuid.New(), now.AddDate(-4, 0, 0), func(r *receipt.Record) { r.Services = services })
 	base := "/console/sites/" + s.Key
 	hook, _, err := k.webhooks.Add(ctx, s.ID, "https://shop.example/hooks/consent", nil)
 	if err != nil {
@@ -108,7 +117,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "closing": "/console/organisation/closing", "account-closing": "/console/account/closing", "closings": "/console/operator/closings", "retention": base + "/retention?preview=1", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"assent/internal/db"
 	"assent/internal/fault"
@@ -106,4 +107,24 @@ func (r *Register) SignClosing(host string, c *receipt.Closing) ([]byte, error) 
 		return nil, errReadOnly
 	}
 	return c.Certificate(host, key)
+}
+
+// NewestErasures lists a site's acts of erasing for a reason, the newest first.
+func (r *Register) NewestErasures(ctx context.Context, siteID int64, reason Reason, limit int) (list []Erasure, err error) {
+	rows, err := r.db.Read().QueryContext(ctx, `select idx, time, count, statement from erasure
+		where site_id = $1 and reason = $2 order by idx desc limit $3`, siteID, reason, limit)
+	if err != nil {
+		return nil, r.db.Explain(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		e := Erasure{SiteID: siteID, Reason: reason}
+		var millis int64
+		if err := rows.Scan(&e.Index, &millis, &e.Count, &e.Statement); err != nil {
+			return nil, r.db.Explain(err)
+		}
+		e.Time = time.UnixMilli(millis).UTC()
+		list = append(list, e)
+	}
+	return list, r.db.Explain(rows.Err())
 }
