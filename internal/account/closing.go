@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"time"
+
+	"assent/internal/db"
 )
 
 // What the activity says of closings.
@@ -63,4 +65,13 @@ func (s *Store) SoleOwnerOf(ctx context.Context, tx *sql.Tx, memberID string) (l
 		}
 	}
 	return list, nil
+}
+
+// ensureFirst makes the first organisation anew, where it was erased for good.
+func (s *Store) ensureFirst(ctx context.Context, tx *sql.Tx) error {
+	list, err := selectOrganisations(ctx, tx, db.FirstOrganisation)
+	if err != nil || len(list) > 0 {
+		return err
+	}
+	return insertOrganisation(ctx, tx, &Organisation{ID: db.FirstOrganisation, Name: "My organisation", CreatedAt: s.now()})
 }

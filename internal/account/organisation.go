@@ -101,6 +101,9 @@ func (s *Store) OnlyOrganisation(ctx context.Context) (*Organisation, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(list) == 0 {
+		return nil, fault.New(fault.Invalid, "There is no organisation. Make one: assent org add --name N")
+	}
 	if len(list) != 1 {
 		return nil, fault.New(fault.Invalid, "There are %d organisations. Say which one you mean: --org ID; assent org list shows them.", len(list))
 	}

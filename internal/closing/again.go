@@ -18,7 +18,7 @@ type Past struct {
 
 func insertForgotten(ctx context.Context, tx *sql.Tx, p Past) error {
 	_, err := tx.ExecContext(ctx, `insert into forgotten (id, kind, part_of, number, summary, at) values ($1, $2, $3, $4, $5, $6)
-		on conflict (id) do nothing`, p.ID, p.Kind, p.PartOf, p.Number, p.Summary, p.At)
+		on conflict (id) do update set at = excluded.at`, p.ID, p.Kind, p.PartOf, p.Number, p.Summary, p.At)
 	return err
 }
 
@@ -77,7 +77,8 @@ func (s *Store) again(ctx context.Context, tx *sql.Tx, tables []db.Table, p Past
 		return true, err
 	case Organisation:
 		var there int
-		if err := tx.QueryRowContext(ctx, "select count(*) from organisation where id = $1", p.ID).Scan(&there); err != nil || there == 0 {
+		// One that was made later may have the ID of the first one of all.
+		if err := tx.QueryRowContext(ctx, "select count(*) from organisation where id = $1 and created_at <= $2", p.ID, p.At).Scan(&there); err != nil || there == 0 {
 			return false, err
 		}
 		if err := s.forgetInvited(ctx, tx, p.ID); err != nil {

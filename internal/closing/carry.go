@@ -108,11 +108,16 @@ func (s *Store) begin(ctx context.Context, c *Closing) error {
 	return err
 }
 
-// gone tells whether an organisation or account was erased already.
-func (s *Store) gone(ctx context.Context, id string) (bool, error) {
+// gone tells whether an organisation or account was erased already: its row goes in the
+// transaction that makes the certificate.
+func (s *Store) gone(ctx context.Context, c *Closing) (bool, error) {
+	table := "member"
+	if c.Kind == Organisation {
+		table = "organisation"
+	}
 	var n int
-	err := s.DB.Read().QueryRowContext(ctx, "select count(*) from forgotten where id = $1", id).Scan(&n)
-	return n > 0, s.DB.Explain(err)
+	err := s.DB.Read().QueryRowContext(ctx, "select count(*) from "+table+" where id = $1", c.Subject).Scan(&n)
+	return n == 0, s.DB.Explain(err)
 }
 
 // numbered is a site to be erased.
@@ -138,7 +143,7 @@ func (s *Store) numbered(ctx context.Context, query, organisation string) (list 
 }
 
 func (s *Store) organisation(ctx context.Context, c *Closing, tables []db.Table) error {
-	if gone, err := s.gone(ctx, c.Subject); err != nil || gone {
+	if gone, err := s.gone(ctx, c); err != nil || gone {
 		return err
 	}
 	sites, err := s.numbered(ctx, "select id, site from site where organisation_id = $1 order by id", c.Subject)
@@ -309,7 +314,7 @@ func closedSites(ctx context.Context, tx *sql.Tx, organisation string) (list []r
 
 // account erases one person's account.
 func (s *Store) account(ctx context.Context, c *Closing, tables []db.Table) error {
-	if gone, err := s.gone(ctx, c.Subject); err != nil || gone {
+	if gone, err := s.gone(ctx, c); err != nil || gone {
 		return err
 	}
 	return s.DB.Write(ctx, func(tx *sql.Tx) error {
