@@ -27,6 +27,7 @@ const (
 	ManageMembers      Capability = "members.manage"
 	ManageIntegrations Capability = "integrations.manage"
 	ManageOrganisation Capability = "organisation.manage"
+	KeepOrganisation   Capability = "organisation.keep"
 )
 
 // Role is what a member is in an organisation.
@@ -91,6 +92,7 @@ var Rules = []Rule{
 	{ManageMembers, "add and remove members, and change their roles", []Role{Owner}},
 	{ManageIntegrations, "set up webhooks, tokens and mail", []Role{Owner, Developer}},
 	{ManageOrganisation, "rename the organisation, take everything along, and delete it", []Role{Owner}},
+	{KeepOrganisation, "take the deleting of the organisation back, until the day", []Role{Owner}},
 }
 
 // Can tells whether the role has a capability.

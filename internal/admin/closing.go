@@ -17,6 +17,7 @@ func (c *console) closingRoutes() []route {
 	return []route{
 		{"GET /console/organisation/closing", account.ManageOrganisation, c.showClosing},
 		{"POST /console/organisation/closing", account.ManageOrganisation, c.closeOrganisation},
+		{"POST /console/organisation/keep", account.KeepOrganisation, c.keepOrganisation},
 		{"POST /console/organisation/export", account.ManageOrganisation, c.exportOrganisation},
 		{"GET /console/account/closing", account.AnyMember, c.showAccountClosing},
 		{"POST /console/account/closing", account.AnyMember, c.closeAccount},
@@ -68,7 +69,7 @@ func (c *console) showClosing(w http.ResponseWriter, r *request) error {
 	return c.render(w, http.StatusOK, "closing", p)
 }
 
-// closeOrganisation asks, or takes it back.
+// closeOrganisation asks for it.
 func (c *console) closeOrganisation(w http.ResponseWriter, r *request) error {
 	p, err := c.closingPage(r)
 	if err != nil {
@@ -77,19 +78,13 @@ func (c *console) closeOrganisation(w http.ResponseWriter, r *request) error {
 	return c.changeClosing(w, r, p, "closing", closing.Asking{Kind: closing.Organisation, Subject: r.access.Organisation.ID})
 }
 
-// changeClosing is for both pages: the name has to be typed.
+// changeClosing is for both pages: the name has to be typed, for what cannot be undone.
 func (c *console) changeClosing(w http.ResponseWriter, r *request, p closingPage, template string, a closing.Asking) error {
-	done := "asked"
 	a.By = r.session.Member.ID
 	p.Typed = r.PostForm.Get("name")
 	days, _ := strconv.Atoi(r.PostForm.Get("days"))
 	var err error
 	switch {
-	case r.PostForm.Get("do") == "keep":
-		done = "kept"
-		if err = c.Closing.Keep(r.Context(), a.Subject, a.By); fault.KindOf(err) == fault.NotFound {
-			err = nil // taken back by another, or the page is old
-		}
 	case r.PostForm.Get("do") != "delete":
 		return fault.New(fault.Invalid, "That button is unknown. Reload the page and try again.")
 	case strings.TrimSpace(p.Typed) != strings.TrimSpace(p.Name):
@@ -110,12 +105,33 @@ func (c *console) changeClosing(w http.ResponseWriter, r *request, p closingPage
 	if err != nil {
 		return err
 	}
-	next := p.Action + "?done=" + done
-	if strings.Contains(p.Action, "?") {
-		next = p.Action + "&done=" + done
+	return c.toClosing(w, r, p.Action, "asked")
+}
+
+func (c *console) toClosing(w http.ResponseWriter, r *request, action, done string) error {
+	separator := "?"
+	if strings.Contains(action, "?") {
+		separator = "&"
 	}
-	http.Redirect(w, r.Request, next, http.StatusSeeOther)
+	http.Redirect(w, r.Request, action+separator+"done="+done, http.StatusSeeOther)
 	return nil
+}
+
+// keep takes a closing back, with one click. That there is none any more is no error:
+// another was faster, or the page is old.
+func (c *console) keep(r *request, subject string) error {
+	err := c.Closing.Keep(r.Context(), subject, r.session.Member.ID)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil
+	}
+	return err
+}
+
+func (c *console) keepOrganisation(w http.ResponseWriter, r *request) error {
+	if err := c.keep(r, r.access.Organisation.ID); err != nil {
+		return err
+	}
+	return c.toClosing(w, r, "/console/members?org="+r.access.Organisation.ID, "kept")
 }
 
 // exportOrganisation is the archive of everything.
@@ -148,6 +164,12 @@ func (c *console) showAccountClosing(w http.ResponseWriter, r *request) error {
 }
 
 func (c *console) closeAccount(w http.ResponseWriter, r *request) error {
+	if r.PostForm.Get("do") == "keep" {
+		if err := c.keep(r, r.session.Member.ID); err != nil {
+			return err
+		}
+		return c.toClosing(w, r, "/console/account/closing", "kept")
+	}
 	if ok, err := c.proved(w, r); !ok {
 		return err
 	}

@@ -43,6 +43,9 @@ func (s *Store) inChunks(ctx context.Context, t *db.Table, where string, args ..
 	for _, name := range t.Key {
 		key = append(key, quote(name))
 	}
+	if len(key) == 0 {
+		return fmt.Errorf("closing: the table %s has no primary key", t.Name)
+	}
 	columns := strings.Join(key, ", ")
 	query := fmt.Sprintf("delete from %s where (%s) in (select %s from %s where %s limit %d)", quote(t.Name), columns, columns, quote(t.Name), where, chunk)
 	for {
