@@ -11,6 +11,8 @@ import (
 	"github.com/google/uuid"
 
 	"assent/internal/account"
+	"assent/internal/retention"
+	"assent/internal/site"
 	"assent/receipt"
 )
 
@@ -129,4 +131,17 @@ func TestRetentionPage(t *testing.T) {
 		t.Error("an auditor is offered a change")
 	}
 	k.post(page, set).want(http.StatusForbidden)
+}
+
+// retained gives a site a rule, a run that has removed something, and something for
+// the next one.
+func (k *desk) retained(s *site.Site) {
+	k.t.Helper()
+	ctx := context.Background()
+	if err := k.retention.Set(ctx, retention.Rule{SiteID: s.ID, Months: 24}); err != nil {
+		k.t.Fatal(err)
+	}
+	k.decide(s, uuid.New(), time.Now().AddDate(-5, 0, 0), func(*receipt.Record) {})
+	must(k.retention.Run(ctx, []retention.Site{{ID: s.ID, Key: s.Key}}))
+	k.decide(s, uuid.New(), time.Now().AddDate(-4, 0, 0), func(*receipt.Record) {})
 }
