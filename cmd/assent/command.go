@@ -67,8 +67,8 @@ func commands() []command {
 		{"mail", "test", "send a letter, to see whether the mail server takes it", runMail},
 		{"job", "list | replay ID | drop ID", "letters and messages that wait, and those that were given up", runJob},
 		{"token", "add | list | revoke ID", "API tokens, with which other programs use the API", runToken},
-		{"org", "add --name N | list | show ID", "organisations: whose sites and members are whose", runOrg},
-		{"user", "add | list | reset EMAIL | operator EMAIL", "people who may use the console", runUser},
+		{"org", "add --name N | list | show ID | export ID | delete ID | cancel ID | certificates [ID]", "organisations: whose sites and members are whose; erasing one for good", runOrg},
+		{"user", "add | list | reset EMAIL | operator EMAIL | export EMAIL | close EMAIL | keep EMAIL", "people who may use the console", runUser},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},
 	}

@@ -7,6 +7,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/app"
+	"assent/internal/closing"
 	"assent/internal/fault"
 )
 
@@ -15,8 +16,9 @@ type orgAnswer struct {
 	ID      string      `json:"id"`
 	Name    string      `json:"name"`
 	Created string      `json:"created"`
-	Sites   []string    `json:"sites"`   // keys
-	Members []orgMember `json:"members"` // those whose time is over too
+	Sites   []string    `json:"sites"`            // keys
+	Members []orgMember `json:"members"`          // those whose time is over too
+	Erased  string      `json:"erased,omitempty"` // when it is erased for good: asked for, and not taken back
 }
 
 type orgMember struct {
@@ -29,6 +31,8 @@ type orgMember struct {
 func runOrg(ctx context.Context, c *call) error {
 	cfg := c.storage()
 	name := c.flags.String("name", "", "name of the organisation (add)")
+	days := c.flags.Int("days", closing.UsualDays, "with delete: for how many days it can be taken back; 0 erases at once")
+	out := c.flags.String("out", "", "with export: ZIP file to write; with certificates: directory")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -36,8 +40,9 @@ func runOrg(ctx context.Context, c *call) error {
 	verb, rest := c.flags.Arg(0), c.flags.NArg()
 	switch {
 	case verb == "list" && rest == 1, verb == "add" && rest == 1 && *name != "", verb == "show" && rest == 2:
+	case (verb == "delete" || verb == "cancel" || verb == "export") && rest == 2, verb == "certificates" && rest <= 2:
 	default:
-		return fault.New(fault.Invalid, "usage: assent org add --name N | list | show ID")
+		return fault.New(fault.Invalid, "usage: assent org add --name N | list | show ID | export ID --out FILE | delete ID | cancel ID | certificates [ID] --out DIR")
 	}
 	cfg.Existing = verb != "add"
 	parts, err := c.open(ctx, cfg)
@@ -47,6 +52,8 @@ func runOrg(ctx context.Context, c *call) error {
 	defer parts.Close()
 	var list []account.Organisation
 	switch verb {
+	case "delete", "cancel", "export", "certificates":
+		return c.deleteOrg(ctx, parts, verb, c.flags.Arg(1), *days, *out, *asJSON)
 	case "list":
 		list, err = parts.Accounts.Organisations(ctx)
 	case "add":
@@ -91,6 +98,9 @@ func (c *call) printOrg(a orgAnswer) {
 	for _, key := range a.Sites {
 		fmt.Fprintf(c.out, "site          %s\n", key)
 	}
+	if a.Erased != "" {
+		fmt.Fprintf(c.out, "is erased     %s; assent org cancel %s takes it back\n", a.Erased, a.ID)
+	}
 	for _, m := range a.Members {
 		until := ""
 		if m.Expires != "" {
@@ -108,6 +118,11 @@ func describeOrg(ctx context.Context, parts *app.Parts, o account.Organisation) 
 	}
 	for _, s := range sites {
 		a.Sites = append(a.Sites, s.Key)
+	}
+	if asked, err := parts.Closing.Of(ctx, o.ID); err != nil {
+		return a, err
+	} else if asked != nil {
+		a.Erased = asked.Due.Format(time.RFC3339)
 	}
 	members, err := parts.Accounts.Memberships(ctx, o.ID)
 	if err != nil {

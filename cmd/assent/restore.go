@@ -79,6 +79,9 @@ func (c *call) printRestored(r *app.Restored) error {
 	if r.Erased > 0 {
 		fmt.Fprintf(c.out, "Erased again: %s.\n", counted(r.Erased, "record"))
 	}
+	if r.Forgotten > 0 {
+		fmt.Fprintf(c.out, "Organisations and accounts erased for good again: %d.\n", r.Forgotten)
+	}
 	for _, site := range r.Dropped {
 		fmt.Fprintf(c.out, "Deleted again: the site %s.\n", site)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/app"
+	"assent/internal/closing"
 	"assent/internal/fault"
 	"assent/internal/mail"
 
@@ -23,6 +24,8 @@ func runUser(ctx context.Context, c *call) error {
 	days := c.flags.Int("days", 0, "for how many days an auditor may look (add; default 30)")
 	off := c.flags.Bool("off", false, "take it away again (operator)")
 	drop := c.flags.Bool("drop-second-factor", false, "switch the second factor off, too (reset)")
+	grace := c.flags.Int("grace", closing.UsualDays, "with close: for how many days it can be taken back; 0 erases at once")
+	out := c.flags.String("out", "", "with export: file to write (default: standard output)")
 	asJSON := c.flags.Bool("json", false, "print JSON")
 	send := c.flags.Bool("send", false, "with add and reset: send the link by mail instead of printing it (--smtp-url, --mail-from)")
 	lang := c.flags.String("language", "en", "with --send: language of the letter: en, de, et, fi, da or fr")
@@ -34,8 +37,9 @@ func runUser(ctx context.Context, c *call) error {
 	verb, rest := c.flags.Arg(0), c.flags.NArg()
 	switch {
 	case verb == "list" && rest == 1, verb == "add" && rest == 1 && *email != "", (verb == "reset" || verb == "operator") && rest == 2:
+	case (verb == "close" || verb == "keep" || verb == "export") && rest == 2:
 	default:
-		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] [--org ID] [--role R] | list | reset EMAIL [--drop-second-factor] | operator EMAIL [--off]")
+		return fault.New(fault.Invalid, "usage: assent user add --email E [--name N] [--org ID] [--role R] | list | reset EMAIL [--drop-second-factor] | operator EMAIL [--off] | export EMAIL | close EMAIL | keep EMAIL")
 	}
 	cfg.Existing = verb != "add"
 	server, err := mail.ParseServer(cfg.SMTPURL, cfg.MailFrom)
@@ -66,6 +70,8 @@ func runUser(ctx context.Context, c *call) error {
 			j.Until = time.Now().AddDate(0, 0, *days)
 		}
 		return c.addMember(ctx, parts, j, *asJSON, func(to, organisation string) error { return hand(mail.Invitation, to, organisation+" ("+host+")") })
+	case "close", "keep", "export":
+		return c.closeUser(ctx, parts, verb, c.flags.Arg(1), *grace, *out, *asJSON)
 	case "operator":
 		return parts.Accounts.SetOperator(ctx, c.flags.Arg(1), !*off)
 	}

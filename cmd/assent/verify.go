@@ -51,6 +51,9 @@ func runVerify(ctx context.Context, c *call) error {
 		}
 		return c.verifyCertificate(data, trust, *asJSON)
 	}
+	if receipt.IsClosing(data) {
+		return c.verifyClosing(data, trust, *asJSON)
+	}
 	result, err := receipt.VerifyWith(data, trust)
 	if errors.Is(err, receipt.ErrUnreadable) || errors.Is(err, receipt.ErrTrustedKey) {
 		return fault.New(fault.Invalid, "%v", err)

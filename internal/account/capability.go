@@ -27,6 +27,7 @@ const (
 	ManageMembers      Capability = "members.manage"
 	ManageIntegrations Capability = "integrations.manage"
 	ManageOrganisation Capability = "organisation.manage"
+	KeepOrganisation   Capability = "organisation.keep"
 )
 
 // Role is what a member is in an organisation.
@@ -90,7 +91,8 @@ var Rules = []Rule{
 	{ViewMembers, "see who belongs to the organisation", []Role{Owner, PrivacyOfficer, Developer, Auditor, Support}},
 	{ManageMembers, "add and remove members, and change their roles", []Role{Owner}},
 	{ManageIntegrations, "set up webhooks, tokens and mail", []Role{Owner, Developer}},
-	{ManageOrganisation, "rename the organisation", []Role{Owner}},
+	{ManageOrganisation, "rename the organisation, take everything along, and delete it", []Role{Owner}},
+	{KeepOrganisation, "take the deleting of the organisation back, until the day", []Role{Owner}},
 }
 
 // Can tells whether the role has a capability.

@@ -172,6 +172,9 @@ func (s *Store) found(ctx context.Context, tx *sql.Tx, m *Member) error {
 	if err := setOperator(ctx, tx, m.ID, true); err != nil {
 		return err
 	}
+	if err := s.ensureFirst(ctx, tx); err != nil {
+		return err
+	}
 	if _, err := insertMembership(ctx, tx, db.FirstOrganisation, Membership{Member: *m, Role: Owner, CreatedAt: m.CreatedAt}); err != nil {
 		return err
 	}

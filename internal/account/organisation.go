@@ -26,6 +26,7 @@ type Access struct {
 	Role         Role
 	ExpiresAt    time.Time // zero: without end
 	Reason       string    // of Support
+	Erased       time.Time // when the organisation is erased for good; zero: nobody asked
 }
 
 // Can tells whether the access has a capability; nil has none.
@@ -99,6 +100,9 @@ func (s *Store) OnlyOrganisation(ctx context.Context) (*Organisation, error) {
 	list, err := s.Organisations(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, fault.New(fault.Invalid, "There is no organisation. Make one: assent org add --name N")
 	}
 	if len(list) != 1 {
 		return nil, fault.New(fault.Invalid, "There are %d organisations. Say which one you mean: --org ID; assent org list shows them.", len(list))

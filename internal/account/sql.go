@@ -110,7 +110,10 @@ func deleteLink(ctx context.Context, tx *sql.Tx, hash []byte, now time.Time) (us
 func insertSession(ctx context.Context, tx *sql.Tx, hash []byte, memberID string, now, expires time.Time) error {
 	_, err := tx.ExecContext(ctx, "insert into session (token_hash, member_id, created_at, last_seen_at, expires_at, proved_at) values ($1, $2, $3, $3, $4, $3)",
 		hash, memberID, now.UnixMilli(), expires.UnixMilli())
-	return err
+	if err != nil {
+		return err
+	}
+	return noteSeen(ctx, tx, memberID, now)
 }
 
 func selectSession(ctx context.Context, q reader, hash []byte) (*Session, error) {

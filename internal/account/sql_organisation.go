@@ -24,9 +24,10 @@ func endMillis(t time.Time) int64 {
 
 // selectAccesses lists what holds now; organisation "" is all of them.
 func selectAccesses(ctx context.Context, q reader, memberID, organisation string, now time.Time) ([]Access, error) {
-	rows, err := q.QueryContext(ctx, `select o.id, o.name, o.created_at, m.role, m.expires_at, m.reason
-		from membership m join organisation o on o.id = m.organisation_id
+	rows, err := q.QueryContext(ctx, `select o.id, o.name, o.created_at, m.role, m.expires_at, m.reason, coalesce(c.due_at, 0)
+		from membership m join organisation o on o.id = m.organisation_id left join closing c on c.subject = o.id
 		where m.member_id = $1 and (o.id = $2 or $2 = '') and (m.expires_at = 0 or m.expires_at > $3)
+			and coalesce(c.begun_at, 0) = 0 -- else it is just being erased
 		order by o.name, o.id`, memberID, organisation, now.UnixMilli())
 	if err != nil {
 		return nil, err
@@ -35,11 +36,11 @@ func selectAccesses(ctx context.Context, q reader, memberID, organisation string
 	var list []Access
 	for rows.Next() {
 		var a Access
-		var created, expires int64
-		if err := rows.Scan(&a.Organisation.ID, &a.Organisation.Name, &created, &a.Role, &expires, &a.Reason); err != nil {
+		var created, expires, erased int64
+		if err := rows.Scan(&a.Organisation.ID, &a.Organisation.Name, &created, &a.Role, &expires, &a.Reason, &erased); err != nil {
 			return nil, err
 		}
-		a.Organisation.CreatedAt, a.ExpiresAt = millis(created), end(expires)
+		a.Organisation.CreatedAt, a.ExpiresAt, a.Erased = millis(created), end(expires), end(erased)
 		list = append(list, a)
 	}
 	return list, rows.Err()

@@ -41,6 +41,7 @@ func newTown(t *testing.T) *town {
 	version := strings.Split(pages["version"], "/")
 	visitor := strings.Split(pages["visitor"], "/")
 	s := must(k.sites.Get(ctx, record[0]))
+	k.retained(s)
 	w := &town{desk: k, site: s, fill: map[string]string{"site": s.Key, "record": record[2], "version": version[len(version)-1], "consent": visitor[len(visitor)-1], "webhook": pages["webhook"][strings.LastIndex(pages["webhook"], "/")+1:], "$": ""}}
 	join := func(email, organisation string, role account.Role) *account.Member {
 		return must(k.accounts.Join(ctx, account.Joining{Email: email, Organisation: organisation, Role: role}))

@@ -43,6 +43,8 @@ var activityWords = map[string]string{
 	account.SecondFactorOff: "Switched the second factor off", account.RecoveryUsed: "Used a recovery code",
 	account.OperatorEntered: "Looked in as an operator", account.OperatorLeft: "Left as an operator",
 	account.OperatorMade: "Made somebody an operator of the server", account.OperatorUnmade: "Made somebody an operator no longer",
+	account.ClosingAsked: "Asked to delete the organisation", account.ClosingKept: "Took the deleting of the organisation back",
+	account.AccountClosing: "Asked to close the account", account.AccountKept: "Took the closing of the account back", account.AccountTaken: "Took along what is stored about them",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
 }
 
@@ -102,6 +104,8 @@ func inLine(a account.Activity, sites []site.Site) activityLine {
 		line.Detail = count(n, "record", "records") + ", " + a.Detail["why"]
 	case a.Detail["page"] != "":
 		line.Detail = a.Detail["page"]
+	case a.Detail["until"] != "":
+		line.Detail = a.Detail["until"]
 	case a.Detail["reason"] != "":
 		line.Detail = a.Detail["reason"]
 	case a.Action == account.SignInFailed && a.Detail["times"] != "1":

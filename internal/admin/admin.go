@@ -4,11 +4,15 @@
 package admin
 
 import (
+	"context"
+	"io"
 	"net/http"
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/closing"
 	"assent/internal/register"
+	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
 	"assent/internal/webhook"
@@ -16,13 +20,19 @@ import (
 
 // Deps is what the console works on.
 type Deps struct {
-	Sites    *site.Store
-	Register *register.Register
-	Accounts *account.Store
-	Stats    *stats.Store
-	Counters *stats.Counters
-	Webhooks *webhook.Store
-	Scrub    func() register.ScrubStatus // what the check in the background found; nil: none runs
+	Sites     *site.Store
+	Register  *register.Register
+	Accounts  *account.Store
+	Stats     *stats.Store
+	Counters  *stats.Counters
+	Webhooks  *webhook.Store
+	Closing   *closing.Store
+	Retention *retention.Store
+	// Archive writes all of an organisation (app.Parts.WriteArchive).
+	Archive func(ctx context.Context, w io.Writer, organisation string) error
+	// Retain has a site's retention rules carried out now, by a job. member is who asks.
+	Retain func(ctx context.Context, siteID int64, member string) error
+	Scrub  func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.
 	Preview func(*site.Notice) ([]byte, error)

@@ -108,7 +108,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "closing": "/console/organisation/closing", "account-closing": "/console/account/closing", "closings": "/console/operator/closings", "retention": base + "/retention?preview=1", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 
@@ -151,6 +151,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		t.Skip("axe-core is not installed; run: npm ci")
 	}
 	k, pages := furnished(t)
+	k.retained(must(k.sites.Get(t.Context(), strings.TrimPrefix(pages["site"], "/console/sites/"))))
 	open, openPages := openSignedOut(t)
 	for name, o := range map[string]browsertest.Options{
 		"desktop-light": {Width: 1280, Height: 800, Still: true}, "desktop-dark": {Width: 1280, Height: 800, Dark: true, Still: true},

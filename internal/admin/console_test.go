@@ -20,10 +20,14 @@ import (
 	"assent/internal/account"
 	"assent/internal/admin"
 	"assent/internal/banner"
+	"assent/internal/closing"
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/db/dbtest"
+	"assent/internal/jobs"
+	"assent/internal/mail"
 	"assent/internal/register"
+	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
 	"assent/internal/webhook"
@@ -37,17 +41,20 @@ const (
 
 // desk is a console on a temporary database with everything real behind it.
 type desk struct {
-	t        *testing.T
-	db       *db.DB
-	sites    *site.Store
-	register *register.Register
-	accounts *account.Store
-	stats    *stats.Store
-	counters *stats.Counters
-	webhooks *webhook.Store
-	server   *httptest.Server
-	client   *http.Client // keeps cookies, follows no redirects
-	posted   atomic.Int64 // previews that were asked for by POST
+	t         *testing.T
+	db        *db.DB
+	sites     *site.Store
+	register  *register.Register
+	accounts  *account.Store
+	stats     *stats.Store
+	counters  *stats.Counters
+	webhooks  *webhook.Store
+	queue     *jobs.Queue
+	closing   *closing.Store
+	retention *retention.Store
+	server    *httptest.Server
+	client    *http.Client // keeps cookies, follows no redirects
+	posted    atomic.Int64 // previews that were asked for by POST
 }
 
 func newDesk(t *testing.T) *desk {
@@ -67,8 +74,22 @@ func newDesk(t *testing.T) *desk {
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
-		PublicURL: func() string { return "https://consent.test" }})
+	k.queue = jobs.New(d, time.Now)
+	desk := mail.NewDesk(d, k.queue, func() ([]byte, error) { return key.Seed(), nil }, mail.Server{}, time.Now)
+	publicURL := func() string { return "https://consent.test" }
+	k.closing = closing.NewStore(closing.Config{DB: d, Queue: k.queue, Register: reg, Sites: k.sites, Accounts: k.accounts, Mail: desk, PublicURL: publicURL, Now: time.Now})
+	k.retention = retention.NewStore(d, reg, func(context.Context, string) (int, error) { return 180, nil }, time.Now)
+	console := admin.New(admin.Deps{Closing: k.closing, Retention: k.retention,
+		Archive: func(_ context.Context, w io.Writer, organisation string) error {
+			_, err := io.WriteString(w, "archive of "+organisation)
+			return err
+		},
+		Retain: func(ctx context.Context, siteID int64, _ string) error {
+			_, err := k.retention.Run(ctx, []retention.Site{{ID: siteID, Key: "any"}})
+			return err
+		},
+		Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
+		PublicURL: publicURL})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)
 		if r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/preview") {

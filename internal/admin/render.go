@@ -42,6 +42,11 @@ var done = map[string]string{
 	"saved":     "Saved.",
 	"removed":   "Removed. It holds at once.",
 	"ended":     "The session is ended.",
+	"asked":     "Noted. Nothing is erased before the day below; until then one click takes it back.",
+	"kept":      "Taken back. Nothing is erased.",
+	"ruled":     "The rule holds from now on. The next run is within a day, or start one now.",
+	"unruled":   "The rule is gone.",
+	"retaining": "It has begun. Reload this page in a moment: the run then stands below.",
 	"joined":    "Welcome. You belong to the organisation now.",
 	"entered":   "You are in, for four hours. The organisation's members see your reason, and every page that you open is noted.",
 	"draft":     "The draft is saved. Visitors see it after you publish.",
@@ -127,7 +132,7 @@ func newViews(a *assets) *views {
 		"tab": func(current, name, label, key, path string) tabLink {
 			return tabLink{label, key, path, current == name}
 		},
-		"count": count,
+		"count": count, "thousands": thousands,
 		"counted": func(p statisticsPage, views bool, l any) map[string]any {
 			return map[string]any{"Page": p, "Views": views, "Line": l}
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"assent/internal/closing"
 	"assent/internal/jobs"
 	"assent/internal/mail"
 	"assent/internal/register"
@@ -50,5 +51,7 @@ func (p *Parts) openOutbox(c Config) error {
 		Send:    sender.Send, CheckURL: sender.CheckURL,
 	})
 	p.Sites.OnPublish(p.Webhooks.TellPublished)
+	p.Jobs.Handle(retentionJob, jobs.Handler{Do: p.retainSite, Tries: 10, Within: time.Hour})
+	p.Closing = closing.NewStore(closing.Config{DB: p.DB, Queue: p.Jobs, Register: p.Register, Sites: p.Sites, Accounts: p.Accounts, Mail: p.Mail, PublicURL: p.PublicURL, Now: time.Now})
 	return nil
 }

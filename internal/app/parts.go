@@ -11,6 +11,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/banner"
+	"assent/internal/closing"
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/fault"
@@ -44,6 +45,7 @@ type Parts struct {
 	Jobs      *jobs.Queue
 	Mail      *mail.Desk
 	Webhooks  *webhook.Store
+	Closing   *closing.Store
 
 	publicURL atomic.Pointer[string]
 	// Said are sentences for who starts the server: what became of logs and tags when

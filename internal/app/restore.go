@@ -40,6 +40,9 @@ type Restored struct {
 	Records int64            `json:"records"`          // read by fsck
 	Logs    []RestoredLog    `json:"logs"`
 	Erased  int64            `json:"erased"` // erased again from the ledger
+	// Forgotten counts organisations and accounts that were erased for good after the
+	// backup, and now again.
+	Forgotten int64 `json:"forgotten,omitempty"`
 	// Findings is what fsck found wrong; not 0 only with Damaged.
 	Findings int64    `json:"findings,omitempty"`
 	Dropped  []string `json:"dropped,omitempty"` // sites that were deleted after the backup

@@ -2,11 +2,15 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/jobs"
 	"assent/internal/retention"
 )
 
@@ -68,6 +72,9 @@ func (a *App) retain(ctx context.Context) {
 		if err := a.retainOnce(ctx); err != nil && ctx.Err() == nil {
 			slog.Error("the retention rules could not be carried out; they are tried again tomorrow", "error", err)
 		}
+		if _, err := a.Closing.Sweep(ctx); err != nil && ctx.Err() == nil {
+			slog.Error("accounts that nobody uses could not be looked for; it is done again tomorrow", "error", err)
+		}
 	}
 }
 
@@ -84,4 +91,37 @@ func (a *App) retainOnce(ctx context.Context) error {
 		err = e
 	}
 	return err
+}
+
+// retentionJob is the kind of the jobs that carry out the rules of one site, which
+// somebody asked for in the console.
+const retentionJob = "retention"
+
+// RetainSoon promises such a job. member is who asks.
+func (p *Parts) RetainSoon(ctx context.Context, siteID int64, member string) error {
+	err := p.DB.Write(ctx, func(tx *sql.Tx) error {
+		_, err := p.Jobs.Add(ctx, tx, jobs.Job{Kind: retentionJob, Lane: retentionJob, Payload: strconv.FormatInt(siteID, 10) + " " + member})
+		return err
+	})
+	p.Jobs.Wake()
+	return err
+}
+
+// retainSite is such a job. What an attempt that was interrupted has removed is not
+// found by the next one.
+func (p *Parts) retainSite(ctx context.Context, j jobs.Job) jobs.Outcome {
+	id, member, _ := strings.Cut(j.Payload, " ")
+	sites, err := p.RetentionSites(ctx)
+	if err != nil {
+		return jobs.Outcome{Err: err}
+	}
+	sites = slices.DeleteFunc(sites, func(s retention.Site) bool { return strconv.FormatInt(s.ID, 10) != id })
+	removed, err := p.Retention.Run(ctx, sites)
+	for _, d := range removed {
+		detail := map[string]string{"records": strconv.FormatInt(d.Count, 10), "why": d.Rule}
+		if e := p.Accounts.Log(ctx, account.Activity{MemberID: member, Action: account.RetentionRun, Site: d.Site, Detail: detail}); err == nil {
+			err = e
+		}
+	}
+	return jobs.Outcome{Err: err}
 }

@@ -168,6 +168,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
 		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Preview: banner.Preview,
+		Closing: a.Closing, Retention: a.Retention, Archive: a.WriteArchive, Retain: a.RetainSoon,
 		Scrub:     a.Scrub.Status,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {

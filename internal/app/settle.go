@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/backup"
+	"assent/internal/closing"
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/register"
@@ -58,6 +60,9 @@ type settling struct {
 	fates   []RestoredLog // by log
 	rename  []int         // indexes of logs that get a new name
 	dropped []int         // indexes of logs whose sites were deleted after the backup
+
+	past  map[string]closing.Past // what was erased for good, by ID or site key
+	files []closing.PastFile      // its certificates
 }
 
 func (s *settling) run(ctx context.Context, out *Restored) error {
@@ -73,6 +78,10 @@ func (s *settling) run(ctx context.Context, out *Restored) error {
 		}
 	}
 	if err := s.apply(ctx, out); err != nil {
+		return err
+	}
+	var err error
+	if out.Forgotten, err = s.Closing.Again(ctx, slices.Collect(maps.Values(s.past)), s.files); err != nil {
 		return err
 	}
 	for _, from := range s.sources {
@@ -93,7 +102,7 @@ func (s *settling) run(ctx context.Context, out *Restored) error {
 // learn reads what the sources know of the logs. It is called first, and needs no
 // open parts.
 func (s *settling) learn(ctx context.Context) error {
-	s.known = map[int64]knownLog{}
+	s.known, s.past = map[int64]knownLog{}, map[string]closing.Past{}
 	for _, from := range s.sources {
 		err := s.read(ctx, from, map[string]func(h backup.Header, row backup.Row) error{
 			"log": func(h backup.Header, row backup.Row) error {
@@ -110,6 +119,14 @@ func (s *settling) learn(ctx context.Context) error {
 				if row.Text("name") == register.MarkingSetting {
 					from.marking = row.Text("value")
 				}
+				return nil
+			},
+			"forgotten": func(_ backup.Header, row backup.Row) error {
+				s.past[row.Text("id")] = closing.Past{ID: row.Text("id"), Kind: row.Text("kind"), PartOf: row.Text("part_of"), Number: row.Int("number"), Summary: row.Text("summary"), At: row.Int("at")}
+				return nil
+			},
+			"forgotten_file": func(_ backup.Header, row backup.Row) error {
+				s.files = append(s.files, closing.PastFile{ID: row.Text("id"), Name: row.Text("name"), Content: row.Text("content")})
 				return nil
 			},
 			"predecessor": func(h backup.Header, row backup.Row) error {
@@ -171,6 +188,10 @@ func (s *settling) decide(ctx context.Context) (err error) {
 		here[l.SiteID] = true
 		fate := RestoredLog{Origin: l.Origin, Size: l.Size}
 		k, known := s.known[l.SiteID]
+		if _, forgotten := s.past[l.Origin[strings.LastIndex(l.Origin, "/")+1:]]; forgotten {
+			s.dropped, s.fates = append(s.dropped, i), append(s.fates, fate)
+			continue
+		}
 		same := known && k.Origin == l.Origin && k.Size == l.Size && register.SameTree(s.public, l.Origin, k.Checkpoint, l.Checkpoint)
 		switch {
 		case known && k.Origin == l.Origin && k.Size == l.Size && !same:

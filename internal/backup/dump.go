@@ -34,10 +34,11 @@ var keptOut = map[string]string{
 	"setup_link":       "links that let somebody in, valid for hours",
 }
 
-// ledgerTables are what a ledger holds: which records were erased, and how far
-// each log had come; of the settings only LedgerSettings. None of it is about a
+// ledgerTables are what a ledger holds: which records were erased, which sites,
+// organisations and accounts, and how far each log had come; of the settings only
+// LedgerSettings. None of it is about a
 // person.
-var ledgerTables = []string{"setting", "log", "predecessor", "erasure", "erased"}
+var ledgerTables = []string{"setting", "log", "predecessor", "erasure", "erased", "forgotten", "forgotten_file"}
 
 // InstallationOf names an installation by the public key that signs its logs.
 func InstallationOf(public []byte) string {

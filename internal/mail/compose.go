@@ -99,7 +99,7 @@ type part struct {
 
 // fill puts a letter's data into a line.
 func fill(line string, data Data) (parts []part) {
-	values := map[string]string{"name": clean(data.Name), "by": clean(data.By), "place": clean(data.Place)}
+	values := map[string]string{"name": clean(data.Name), "by": clean(data.By), "place": clean(data.Place), "date": clean(data.Date)}
 	for line != "" {
 		before, rest, found := strings.Cut(line, "{")
 		name, after, closed := strings.Cut(rest, "}")
@@ -213,6 +213,21 @@ func compose(from string, kind Kind, to, lang string, data Data, at time.Time, i
 	if err := parts.SetBoundary("assent-" + hex.EncodeToString(sum[:12])); err != nil {
 		return nil, err
 	}
+	if err := writePart(parts, "text/plain", plainText(p)); err != nil {
+		return nil, err
+	}
+	if err := writePart(parts, "text/html", html.String()); err != nil {
+		return nil, err
+	}
+	if err := parts.Close(); err != nil {
+		return nil, err
+	}
+	contentType, text := `multipart/alternative; boundary="`+parts.Boundary()+`"`, body.String()
+	if len(data.Files) > 0 {
+		if contentType, text, err = attach(contentType, text, parts.Boundary(), data.Files); err != nil {
+			return nil, err
+		}
+	}
 	var message bytes.Buffer
 	for _, h := range [][2]string{
 		{"From", (&mail.Address{Name: clean(sender.Name), Address: sender.Address}).String()},
@@ -223,21 +238,11 @@ func compose(from string, kind Kind, to, lang string, data Data, at time.Time, i
 		{"Auto-Submitted", "auto-generated"}, // RFC 3834: no answer from a machine
 		{"Content-Language", lang},
 		{"MIME-Version", "1.0"},
-		{"Content-Type", `multipart/alternative; boundary="` + parts.Boundary() + `"`},
+		{"Content-Type", contentType},
 	} {
 		message.WriteString(h[0] + ": " + h[1] + "\r\n")
 	}
-	message.WriteString("\r\n")
-	if err := writePart(parts, "text/plain", plainText(p)); err != nil {
-		return nil, err
-	}
-	if err := writePart(parts, "text/html", html.String()); err != nil {
-		return nil, err
-	}
-	if err := parts.Close(); err != nil {
-		return nil, err
-	}
-	message.Write(body.Bytes())
+	message.WriteString("\r\n" + text)
 	return message.Bytes(), nil
 }
 

@@ -35,6 +35,9 @@ const (
 	Invitation Kind = "invitation" // somebody was made a member, and sets a password
 	Reset      Kind = "reset"      // a member asked for a new password
 	Test       Kind = "test"       // assent mail test
+	Closing    Kind = "closing"    // an organisation or an account is to be erased
+	Closed     Kind = "closed"     // it was, and here is the certificate
+	Inactive   Kind = "inactive"   // nobody signed in for long: the account is to be erased
 )
 
 // Data is what a letter says beside its texts. Nothing of it is trusted: names are
@@ -44,6 +47,8 @@ type Data struct {
 	By    string `json:"by,omitempty"`    // who invites; "" for none
 	Place string `json:"place,omitempty"` // what they are invited to: an organisation, or the host of this installation
 	Link  string `json:"link,omitempty"`  // to follow; it works once
+	Date  string `json:"date,omitempty"`  // when it happens
+	Files []File `json:"files,omitempty"`
 }
 
 // Desk sends letters through one mail server.

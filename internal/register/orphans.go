@@ -35,7 +35,11 @@ func (r *Register) orphans(ctx context.Context, c *check) error {
 			if err := r.db.Read().QueryRowContext(ctx, "select count(*) from log where site_id = $1", at).Scan(&logs); err != nil {
 				return err
 			}
-			if logs == 0 {
+			var forgotten int // a site that is just being removed (internal/closing)
+			if err := r.db.Read().QueryRowContext(ctx, "select count(*) from forgotten where kind = 'site' and number = $1", at).Scan(&forgotten); err != nil {
+				return err
+			}
+			if logs+forgotten == 0 {
 				c.found(Finding{Index: -1, Level: -1, Tile: -1, Message: fmt.Sprintf(q.message, at)})
 			}
 		}

@@ -105,7 +105,9 @@ func insertSite(ctx context.Context, tx *sql.Tx, organisation, key, name, draft 
 		return 0, fault.New(fault.NotFound, "There is no organisation %q. assent org list shows them.", organisation)
 	}
 	// A collision of two concurrent adds fails on the primary key and is rolled back.
-	if err := tx.QueryRowContext(ctx, "select coalesce(max(id), 0) + 1 from site").Scan(&id); err != nil {
+	// The number of a site that was erased is never another's: ledgers of erasures know it.
+	if err := tx.QueryRowContext(ctx, `select coalesce(max(id), 0) + 1 from
+		(select max(id) as id from site union all select max(number) from forgotten) as numbers`).Scan(&id); err != nil {
 		return 0, err
 	}
 	_, err = tx.ExecContext(ctx, `insert into site (id, site, name, draft, version, created_at, changed_at, organisation_id)

@@ -1,5 +1,7 @@
 CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
 CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
+CREATE INDEX closing_by_due ON public.closing USING btree (due_at)
+CREATE INDEX forgotten_by_part ON public.forgotten USING btree (part_of)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
 CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
@@ -15,6 +17,7 @@ CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
 CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
+CREATE UNIQUE INDEX closing_pkey ON public.closing USING btree (subject)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
 CREATE UNIQUE INDEX counter_pkey ON public.counter USING btree (site_id, slot, hours, dimension)
@@ -22,6 +25,8 @@ CREATE UNIQUE INDEX counting_pkey ON public.counting USING btree (site_id)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
+CREATE UNIQUE INDEX forgotten_file_pkey ON public.forgotten_file USING btree (id, name)
+CREATE UNIQUE INDEX forgotten_pkey ON public.forgotten USING btree (id)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
 CREATE UNIQUE INDEX invitation_organisation_id_email_key ON public.invitation USING btree (organisation_id, email)
 CREATE UNIQUE INDEX invitation_pkey ON public.invitation USING btree (id)
@@ -97,6 +102,14 @@ bundle_part.gzip bytea not null
 bundle_part.name text not null
 bundle_part.plain bytea not null
 bundle_part.version text not null
+closing.asked_at bigint not null
+closing.asked_by text not null
+closing.begun_at bigint not null
+closing.due_at bigint not null
+closing.kind text not null
+closing.reminded_at bigint not null
+closing.subject text not null
+closing.why text not null
 consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
@@ -126,6 +139,15 @@ erasure.salt bytea not null
 erasure.site_id bigint not null
 erasure.statement text not null
 erasure.time bigint not null
+forgotten.at bigint not null
+forgotten.id text not null
+forgotten.kind text not null
+forgotten.number bigint not null
+forgotten.part_of text not null
+forgotten.summary text not null
+forgotten_file.content text not null
+forgotten_file.id text not null
+forgotten_file.name text not null
 handover_used.id text not null
 handover_used.until bigint not null
 invitation.created_at bigint not null
@@ -159,6 +181,7 @@ member.id text not null
 member.name text not null
 member.operator boolean not null
 member.password text not null
+member.seen_at bigint not null
 membership.created_at bigint not null
 membership.expires_at bigint not null
 membership.member_id text not null

@@ -49,6 +49,17 @@ CREATE TABLE bundle_part (
   gzip    blob not null,
   primary key (version, name)
 )
+CREATE TABLE closing (
+  subject     text not null primary key,   -- ID of the organisation or the member
+  kind        text not null,               -- organisation or account
+  why         text not null,               -- asked, or inactive: nobody signed in for long
+  asked_at    bigint not null,
+  asked_by    text not null,               -- member; empty: command line, or the daily check
+  due_at      bigint not null,             -- until then it can be taken back
+  reminded_at bigint not null,             -- of an inactive account: when it was warned again; 0: not yet
+  begun_at    bigint not null              -- when the erasing began; 0: it can be taken back
+)
+CREATE INDEX closing_by_due on closing (due_at)
 CREATE TABLE consent_place (
   site_id bigint not null,
   stretch bigint not null,                  -- idx >> 16: entering stays in one small part, a search looks into each
@@ -94,6 +105,21 @@ CREATE TABLE erasure (
   statement text not null,                  -- canonical JSON (RFC 8785) of receipt.Statement
   primary key (site_id, idx)
 ) without rowid
+CREATE TABLE forgotten (
+  id      text not null primary key,       -- of the organisation or account, or the key of a site: random
+  kind    text not null,                   -- organisation, account or site
+  part_of text not null,                   -- the organisation with which it went, or empty
+  number  bigint not null,                 -- of a site: no other gets it; else 0
+  summary text not null,                   -- of a site: JSON of receipt.ClosedSite; else empty
+  at      bigint not null
+)
+CREATE INDEX forgotten_by_part on forgotten (part_of)
+CREATE TABLE forgotten_file (
+  id      text not null,                   -- as above, of an organisation or account
+  name    text not null,                   -- closing-ID.json, deletion-KEY-1.json …
+  content text not null,                   -- the certificate
+  primary key (id, name)
+)
 CREATE TABLE handover_used (
   id       text not null primary key,       -- of the token, 32 hex digits
   until    bigint not null                  -- when it has been out of date for long
@@ -139,7 +165,7 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-, operator boolean not null default false) without rowid
+, operator boolean not null default false, seen_at bigint not null default 0) without rowid
 CREATE TABLE membership (
   organisation_id text not null references organisation(id) on delete cascade,
   member_id       text not null references member(id) on delete cascade,
