@@ -33,6 +33,9 @@ func runSite(ctx context.Context, c *call) error {
 	if len(c.args) > 0 && c.args[0] == "service" {
 		return runSiteService(ctx, c)
 	}
+	if len(c.args) > 0 && c.args[0] == "check" {
+		return runSiteCheck(ctx, c)
+	}
 	cfg := c.storage()
 	var wish site.New
 	c.flags.StringSliceVar(&wish.Domains, "domain", nil, "domain of the site, with its subdomains; repeat for more")
@@ -84,7 +87,7 @@ func runSite(ctx context.Context, c *call) error {
 }
 
 // siteUsage is what follows "assent site".
-const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY | service add --site KEY --service NAME"
+const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY | check KEY | service add --site KEY --service NAME"
 
 func (c *call) addSite(ctx context.Context, parts *app.Parts, org string, wish site.New) (key string, err error) {
 	o, err := organisation(ctx, parts, org)

@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"database/sql"
@@ -23,6 +24,8 @@ import (
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/db/dbtest"
+	"assent/internal/install"
+	"assent/internal/install/wire"
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -48,6 +51,7 @@ type desk struct {
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
 	posted   atomic.Int64 // previews that were asked for by POST
+	page     string       // what is looked at where no address is given
 }
 
 func newDesk(t *testing.T) *desk {
@@ -67,7 +71,15 @@ func newDesk(t *testing.T) *desk {
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
+	checker := wire.NewChecker("test", true, nil)
+	check := func(ctx context.Context, key, address string, more int) ([]install.Report, error) {
+		s, err := k.sites.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return checker.Check(ctx, cmp.Or(address, k.page, "https://"+s.Domains[0]), more, install.Expect{Key: key, Origin: "https://consent.test", Owns: s.Owns})
+	}
+	console := admin.New(admin.Deps{Check: check, Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)

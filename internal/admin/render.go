@@ -38,8 +38,9 @@ type Page struct {
 var done = map[string]string{
 	"welcome":   "Welcome. This is your console; add your first site.",
 	"password":  "Your password is changed. Your other sessions are ended.",
-	"added":     "The site is added and its first version is in force. Paste the tag to start.",
+	"added":     "The site is added. Until you say more, it asks everybody first.",
 	"saved":     "Saved.",
+	"set_up":    "Set up. This page tells how the site is doing.",
 	"removed":   "Removed. It holds at once.",
 	"ended":     "The session is ended.",
 	"joined":    "Welcome. You belong to the organisation now.",
@@ -127,7 +128,8 @@ func newViews(a *assets) *views {
 		"tab": func(current, name, label, key, path string) tabLink {
 			return tabLink{label, key, path, current == name}
 		},
-		"count": count,
+		"count":      count,
+		"previewing": func(key, path string) previewView { return previewView{key, "/console/sites/" + key + path} },
 		"counted": func(p statisticsPage, views bool, l any) map[string]any {
 			return map[string]any{"Page": p, "Views": views, "Line": l}
 		},
@@ -199,6 +201,9 @@ func ratio(r float64) string { return strconv.FormatFloat(math.Floor(r*10)/10, '
 
 // ID is the input's id; names hold dots, which selectors dislike.
 func (i input) ID() string { return strings.ReplaceAll(i.Name, ".", "-") }
+
+// previewView is the preview of a draft beside a form; Action is where it is asked for.
+type previewView struct{ Key, Action string }
 
 type tabLink struct {
 	Label, Key, Path string

@@ -149,7 +149,11 @@ func (c *console) publish(w http.ResponseWriter, r *request) error {
 	if err := c.log(r, account.SitePublished, p.Site.Key, detail); err != nil {
 		return err
 	}
-	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"?done=published", http.StatusSeeOther)
+	next := ""
+	if r.PostForm.Get("next") == "install" { // the last step of setting up
+		next = "/install"
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+next+"?done=published", http.StatusSeeOther)
 	return nil
 }
 

@@ -154,7 +154,28 @@ function fitStage(stage: HTMLElement): void {
   fit();
 }
 
+/** A sentence that is asked for again while somebody waits for it to change, in seconds. */
+const POLL = 5;
+function poll(said: HTMLElement): void {
+  const ask = async (): Promise<void> => {
+    try {
+      const answer = await fetch(said.dataset.poll!, { headers: { Accept: "text/plain" } });
+      const text = answer.ok && (answer.headers.get("Content-Type") ?? "").startsWith("text/plain") ? await answer.text() : "";
+      // A status that is written again is read out again.
+      if (text && text !== said.textContent) {
+        said.textContent = text;
+        said.classList.toggle("good", text.startsWith("Seen"));
+      }
+    } catch {
+      // The next time may work.
+    }
+    setTimeout(() => void ask(), POLL * 1000);
+  };
+  setTimeout(() => void ask(), POLL * 1000);
+}
+
 localTimes(document);
+document.querySelectorAll<HTMLElement>("[data-poll]").forEach(poll);
 copyButtons(document);
 document.querySelectorAll<HTMLFormElement>("form[data-guard]").forEach(guardChanges);
 document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) => {

@@ -6,6 +6,7 @@ CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
 CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
+CREATE INDEX site_template_by_organisation ON public.site_template USING btree (organisation_id, name)
 CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
 CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
@@ -23,6 +24,7 @@ CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
+CREATE UNIQUE INDEX installed_pkey ON public.installed USING btree (site_id, host, page)
 CREATE UNIQUE INDEX invitation_organisation_id_email_key ON public.invitation USING btree (organisation_id, email)
 CREATE UNIQUE INDEX invitation_pkey ON public.invitation USING btree (id)
 CREATE UNIQUE INDEX invitation_token_hash_key ON public.invitation USING btree (token_hash)
@@ -49,7 +51,11 @@ CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash
 CREATE UNIQUE INDEX sign_in_step_pkey ON public.sign_in_step USING btree (token_hash)
 CREATE UNIQUE INDEX site_domain_pkey ON public.site_domain USING btree (site_id, domain)
 CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
+CREATE UNIQUE INDEX site_schedule_pkey ON public.site_schedule USING btree (site_id)
+CREATE UNIQUE INDEX site_setup_pkey ON public.site_setup USING btree (site_id)
 CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
+CREATE UNIQUE INDEX site_template_pkey ON public.site_template USING btree (id)
+CREATE UNIQUE INDEX site_translation_pkey ON public.site_translation USING btree (site_id, language, field)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
@@ -128,6 +134,13 @@ erasure.statement text not null
 erasure.time bigint not null
 handover_used.id text not null
 handover_used.until bigint not null
+installed.current_at bigint not null
+installed.form text not null
+installed.host text not null
+installed.old_at bigint not null
+installed.old_version text not null
+installed.page text not null
+installed.site_id bigint not null
 invitation.created_at bigint not null
 invitation.email text not null
 invitation.expires_at bigint not null
@@ -237,6 +250,27 @@ site.version text
 site_domain.domain text not null
 site_domain.position bigint not null
 site_domain.site_id bigint not null
+site_schedule.content text not null
+site_schedule.id text not null
+site_schedule.member_id text not null
+site_schedule.problem text not null
+site_schedule.publish_at bigint not null
+site_schedule.scheduled_at bigint not null
+site_schedule.scheduled_by text not null
+site_schedule.site_id bigint not null
+site_schedule.version text not null
+site_setup.site_id bigint not null
+site_setup.step bigint not null
+site_template.changed_at bigint not null
+site_template.changed_by text not null
+site_template.content text not null
+site_template.id text not null
+site_template.name text not null
+site_template.organisation_id text not null
+site_translation.field text not null
+site_translation.language text not null
+site_translation.site_id bigint not null
+site_translation.source text not null
 span.earliest bigint not null
 span.latest bigint not null
 span.run bigint not null
