@@ -213,6 +213,11 @@ func TestLivePreview(t *testing.T) {
 	browsertest.Eval[bool](t, ctx, `(()=>{const c=document.querySelector("[name='light.button']");c.value="#ffffff";c.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
 	browsertest.Wait(t, ctx, `document.querySelector("[data-contrast='light.button light.button_text']").className.includes("bad")`)
 	// All that is wrong, each time: a white button is neither read nor seen.
+	// Beside the field that it is about, with the rule, while it is edited.
+	browsertest.Wait(t, ctx, `document.querySelector("#light-button").closest(".field").nextElementSibling?.textContent.includes("CNIL")`)
+	browsertest.Eval[bool](t, ctx, `(()=>{const b=document.querySelector("[name='texts.en.refuse_all']");b.value="Accept all";b.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
+	browsertest.Wait(t, ctx, `document.getElementById(document.querySelector("[name='texts.en.refuse_all']").getAttribute("aria-describedby").split(" ").pop())?.textContent.includes("says the same")`)
+	browsertest.Wait(t, ctx, `document.querySelector("[data-concern-count]").textContent==="2 things"`)
 	browsertest.Wait(t, ctx, `["hard to read", "hard to see"].every(s => document.querySelector("[data-preview-state]").textContent.includes(s))`)
 }
 

@@ -20,6 +20,7 @@ func (c *console) siteRoutes() []route {
 		{"GET /console/sites/{site}/setup/{step}", account.EditBanner, c.showStep},
 		{"POST /console/sites/{site}/setup/{step}", account.EditBanner, c.saveStep},
 		{"POST /console/sites/{site}/setup/preview", account.EditBanner, c.previewLook},
+		{"POST /console/sites/{site}/banner/concerns", account.EditBanner, c.showConcerns},
 		{"GET /console/sites/{site}/install", account.ViewSites, c.showInstall},
 		{"POST /console/sites/{site}/install", account.ChangeSites, c.checkInstall},
 	}

@@ -86,10 +86,7 @@ type publishPage struct {
 }
 
 // ConcernWords name a kind of concern.
-func (p publishPage) ConcernWords(kind string) string {
-	return map[string]string{"missing_refusal": "Missing refusal", "unequal_buttons": "Unequal buttons", "pre_ticked": "Runs before a yes", "hidden_withdrawal": "Hidden withdrawal",
-		"contrast": "Weak contrast", "wordy": "Wordy", "uninformed": "Not told", "nagging": "Asked too often"}[kind]
-}
+func (p publishPage) ConcernWords(kind string) string { return concernWords(kind) }
 
 func (c *console) publishPage(r *request) (publishPage, error) {
 	var p publishPage

@@ -66,7 +66,7 @@ func TestWizard(t *testing.T) {
 	install := k.post(services, url.Values{"do": {"next"}}).want(http.StatusSeeOther).header.Get("Location")
 
 	at := k.get(install).want(http.StatusOK).has("[aria-current=step]", "Install").has("[role=status]", "Not seen yet").has(".snippet code", "/b/"+key+".js")
-	publish := at.form("form[action$=publish]")
+	publish := at.form("#live")
 	if to := k.post(base+"/publish", publish).want(http.StatusSeeOther).header.Get("Location"); to != install+"?done=published" {
 		t.Errorf("published, led to %s", to)
 	}
