@@ -218,6 +218,7 @@ func TestLivePreview(t *testing.T) {
 	browsertest.Eval[bool](t, ctx, `(()=>{const b=document.querySelector("[name='texts.en.refuse_all']");b.value="Accept all";b.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
 	browsertest.Wait(t, ctx, `document.getElementById(document.querySelector("[name='texts.en.refuse_all']").getAttribute("aria-describedby").split(" ").pop())?.textContent.includes("says the same")`)
 	browsertest.Wait(t, ctx, `document.querySelector("[data-concern-count]").textContent==="2 things"`)
+	browsertest.Shot(t, ctx, "editor-concerns")
 	browsertest.Wait(t, ctx, `["hard to read", "hard to see"].every(s => document.querySelector("[data-preview-state]").textContent.includes(s))`)
 }
 

@@ -50,5 +50,6 @@ func (p *Parts) openOutbox(c Config) error {
 		Send:    sender.Send, CheckURL: sender.CheckURL,
 	})
 	p.Sites.OnPublish(p.Webhooks.TellPublished)
+	p.openSchedule()
 	return nil
 }

@@ -25,6 +25,7 @@ type Job struct {
 	Payload  string // for the handler; sealed (Box) where it holds personal data or secrets
 	Attempts int    // how often it was taken, this time included
 	Created  time.Time
+	Due      time.Time // when Add is to have it done first; zero: at once
 }
 
 // Handler does the jobs of a kind.
@@ -113,8 +114,12 @@ func (q *Queue) Add(ctx context.Context, tx *sql.Tx, j Job) (id string, err erro
 	}
 	id = uuid.Must(uuid.NewV7()).String()
 	now := q.now().UnixMilli()
+	due := now
+	if !j.Due.IsZero() {
+		due = j.Due.UnixMilli()
+	}
 	_, err = tx.ExecContext(ctx, `insert into job (id, kind, lane, payload, due_at, attempts, taken, created_at, dead_at, problem)
-		values ($1, $2, $3, $4, $5, 0, false, $5, 0, '')`, id, j.Kind, j.Lane, j.Payload, now)
+		values ($1, $2, $3, $4, $5, 0, false, $6, 0, '')`, id, j.Kind, j.Lane, j.Payload, due, now)
 	return id, err
 }
 

@@ -264,7 +264,22 @@ function poll(said: HTMLElement): void {
   setTimeout(() => void ask(), POLL * 1000);
 }
 
+/** A day and time is the reader's own, and is sent as the moment that it is. */
+function localSchedule(form: HTMLFormElement): void {
+  const at = form.elements.namedItem("at") as HTMLInputElement;
+  const utc = form.elements.namedItem("at_utc") as HTMLInputElement;
+  const zone = form.querySelector<HTMLElement>("[data-zone]");
+  if (zone) zone.textContent = `in your time zone (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+  const tell = (): void => {
+    const moment = new Date(at.value);
+    utc.value = Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
+  };
+  at.addEventListener("input", tell);
+  form.addEventListener("submit", tell);
+}
+
 localTimes(document);
+document.querySelectorAll<HTMLFormElement>("[data-schedule]").forEach(localSchedule);
 document.querySelectorAll<HTMLElement>("[data-poll]").forEach(poll);
 copyButtons(document);
 document.querySelectorAll<HTMLFormElement>("form[data-guard]").forEach(guardChanges);
