@@ -13,9 +13,10 @@ import (
 // checkAnswer is what site check prints with --json.
 type checkAnswer struct {
 	Site  string           `json:"site"`
-	OK    bool             `json:"ok"` // nothing bad was found on any page that could be looked at
+	OK    bool             `json:"ok"` // the page could be looked at, and nothing bad was found on it or on those that it links to
 	Pages []install.Report `json:"pages"`
 	Seen  []seenAnswer     `json:"seen"` // where visitors' browsers were seen with the tag
+	bad   bool             // a page that was looked at is not right
 }
 
 type seenAnswer struct {
@@ -56,11 +57,11 @@ func runSiteCheck(ctx context.Context, c *call) error {
 	} else {
 		c.printCheck(a)
 	}
-	if first := a.Pages[0]; first.Problem != "" && a.OK {
-		return fault.New(fault.Unavailable, "%s could not be looked at. %s", first.URL, first.Problem)
-	}
-	if !a.OK {
+	if a.bad {
 		return errNo
+	}
+	if first := a.Pages[0]; first.Problem != "" {
+		return fault.New(fault.Unavailable, "%s could not be looked at. %s", first.URL, first.Problem)
 	}
 	return nil
 }
@@ -71,8 +72,9 @@ func checkSite(ctx context.Context, parts *app.Parts, key, address string, links
 	if a.Pages, err = parts.CheckInstall(ctx, key, address, links); err != nil {
 		return nil, err
 	}
-	for _, p := range a.Pages {
-		a.OK = a.OK && (p.OK || p.Problem != "")
+	for i, p := range a.Pages {
+		a.bad = a.bad || !p.OK && p.Problem == ""
+		a.OK = a.OK && !a.bad && (i > 0 || p.Problem == "")
 	}
 	s, err := parts.Sites.Get(ctx, key)
 	if err != nil {

@@ -163,7 +163,7 @@ var (
 // shown is a stranger's text as a sentence can hold it.
 func shown(s string) string {
 	r := []rune(strings.Map(func(c rune) rune {
-		if c <= ' ' || c == 0x7f {
+		if c < ' ' || c == 0x7f {
 			return -1
 		}
 		return c

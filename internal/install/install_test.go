@@ -125,6 +125,13 @@ func TestWhatElseAPageNames(t *testing.T) {
 	}
 }
 
+func TestSentencesAreReadable(t *testing.T) {
+	r := Judge(Page{URL: "https://shop.example/", Body: `<head><script src="/app.js"></script><link rel=stylesheet href="https://fonts.example/x">` + tag}, expect())
+	if want := "Before the tag stands: a script of your own, fonts.example."; len(r.Findings) != 1 || !strings.HasPrefix(r.Findings[0].Says, want) {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // Whatever a page holds, it is read in one go, nothing panics, and no sentence
 // carries more than a little of it.
 func FuzzJudge(f *testing.F) {
