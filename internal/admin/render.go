@@ -191,6 +191,8 @@ type problems map[string]string
 type input struct {
 	Name, Label, Value, Hint, Error string
 	Placeholder                     string // what stands in the empty input
+	// Stale is the source text that a translation is older than, as it was; "" when it is not.
+	Stale string
 }
 
 // newInput makes an input; hint may be left out.

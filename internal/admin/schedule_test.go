@@ -24,7 +24,7 @@ func TestScheduleAndRollBackInTheConsole(t *testing.T) {
 		}
 	}
 	change(3)
-	form := k.get(base + "/publish").want(http.StatusOK).has("[data-zone]", "in UTC").form("[data-schedule]")
+	form := k.get(base+"/publish").want(http.StatusOK).has("[data-zone]", "in UTC").form("[data-schedule]")
 	for _, wrong := range []url.Values{{"at": {"soon"}}, {"at": {"2001-01-01T08:00"}}, {"at": {""}}} {
 		form.Set("at", wrong.Get("at"))
 		k.post(base+"/schedule", form).want(http.StatusUnprocessableEntity).has("[role=alert]", "time")

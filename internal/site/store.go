@@ -273,6 +273,18 @@ func (s *Store) SaveDraft(ctx context.Context, key string, n *Notice) error {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		var id int64
+		var was string
+		if err := tx.QueryRowContext(ctx, "select id, draft from site where site = $1", key).Scan(&id, &was); err != nil {
+			return s.explain(err, key)
+		}
+		before := new(Notice)
+		if err := json.Unmarshal([]byte(was), before); err != nil {
+			return err
+		}
+		if err := noteStale(ctx, tx, id, before, &c); err != nil {
+			return err
+		}
 		done, err := tx.ExecContext(ctx, "update site set draft = $1, changed_at = $2 where site = $3", string(draft), s.now().UnixMilli(), key)
 		if err != nil {
 			return err

@@ -31,23 +31,11 @@ create table site_schedule (
   problem      text not null                 -- why it could not be published, a sentence; '' while it waits
 );
 
--- Notices that an organisation starts new sites from.
-create table site_template (
-  id              text not null primary key, -- UUIDv7
-  organisation_id text not null references organisation(id) on delete cascade,
-  name            text not null,
-  content         text not null,             -- JSON of a notice, without what is one site's own
-  changed_at      bigint not null,
-  changed_by      text not null
-);
-create index site_template_by_organisation on site_template (organisation_id, name);
-
--- What the source text was when a translation of a draft was last written, for
--- telling which are stale: a hash of the first language's text.
-create table site_translation (
+-- Translations of a draft whose source text was changed after them.
+create table site_stale (
   site_id  bigint not null references site(id) on delete cascade,
   language text not null,
-  field    text not null,                    -- name of the text, as the editor has it
-  source   text not null,                    -- first 16 hex digits of the source text's SHA-256
+  field    text not null,                    -- path in the language's texts, or services.KEY.purpose and its like
+  source   text not null,                    -- the source text that it is a translation of
   primary key (site_id, language, field)
 );

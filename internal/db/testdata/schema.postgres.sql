@@ -6,7 +6,6 @@ CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
 CREATE INDEX membership_by_member ON public.membership USING btree (member_id)
 CREATE INDEX seen_by_age ON public.seen USING btree (last_at)
 CREATE INDEX site_by_organisation ON public.site USING btree (organisation_id)
-CREATE INDEX site_template_by_organisation ON public.site_template USING btree (organisation_id, name)
 CREATE INDEX webhook_by_site ON public.webhook USING btree (site_id)
 CREATE INDEX webhook_delivery_by_age ON public.webhook_delivery USING btree (created_at)
 CREATE INDEX webhook_delivery_by_webhook ON public.webhook_delivery USING btree (webhook_id, created_at, id)
@@ -54,8 +53,7 @@ CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
 CREATE UNIQUE INDEX site_schedule_pkey ON public.site_schedule USING btree (site_id)
 CREATE UNIQUE INDEX site_setup_pkey ON public.site_setup USING btree (site_id)
 CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
-CREATE UNIQUE INDEX site_template_pkey ON public.site_template USING btree (id)
-CREATE UNIQUE INDEX site_translation_pkey ON public.site_translation USING btree (site_id, language, field)
+CREATE UNIQUE INDEX site_stale_pkey ON public.site_stale USING btree (site_id, language, field)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
@@ -261,16 +259,10 @@ site_schedule.site_id bigint not null
 site_schedule.version text not null
 site_setup.site_id bigint not null
 site_setup.step bigint not null
-site_template.changed_at bigint not null
-site_template.changed_by text not null
-site_template.content text not null
-site_template.id text not null
-site_template.name text not null
-site_template.organisation_id text not null
-site_translation.field text not null
-site_translation.language text not null
-site_translation.site_id bigint not null
-site_translation.source text not null
+site_stale.field text not null
+site_stale.language text not null
+site_stale.site_id bigint not null
+site_stale.source text not null
 span.earliest bigint not null
 span.latest bigint not null
 span.run bigint not null

@@ -276,20 +276,11 @@ CREATE TABLE site_setup (
   site_id bigint primary key references site(id) on delete cascade,
   step    bigint not null                    -- the next of the five, 2 to 5
 )
-CREATE TABLE site_template (
-  id              text not null primary key, -- UUIDv7
-  organisation_id text not null references organisation(id) on delete cascade,
-  name            text not null,
-  content         text not null,             -- JSON of a notice, without what is one site's own
-  changed_at      bigint not null,
-  changed_by      text not null
-)
-CREATE INDEX site_template_by_organisation on site_template (organisation_id, name)
-CREATE TABLE site_translation (
+CREATE TABLE site_stale (
   site_id  bigint not null references site(id) on delete cascade,
   language text not null,
-  field    text not null,                    -- name of the text, as the editor has it
-  source   text not null,                    -- first 16 hex digits of the source text's SHA-256
+  field    text not null,                    -- path in the language's texts, or services.KEY.purpose and its like
+  source   text not null,                    -- the source text that it is a translation of
   primary key (site_id, language, field)
 )
 CREATE TABLE span (
