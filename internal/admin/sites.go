@@ -72,7 +72,6 @@ type newSitePage struct {
 	Page
 	Name, Domains string
 	Languages     []option
-	Templates     []option // none: the organisation has none
 	Steps         []stepLink
 	Errors        problems
 }

@@ -47,14 +47,14 @@ func steps(key string, at int) []stepLink {
 // stepPage is the steps rules, look and services. The editor's helpers serve its forms.
 type stepPage struct {
 	bannerPage
-	Step    string
-	Steps   []stepLink
-	Query   string
-	Found   []pick // services to choose from
-	Looked  bool   // a page of the site was fetched
-	Page1   string // which
-	Missed  string // why it could not be, a sentence
-	MayLook bool
+	Step     string
+	Steps    []stepLink
+	Query    string
+	Found    []pick // services to choose from
+	Looked   bool   // a page of the site was fetched
+	LookedAt string // which
+	Missed   string // why it could not be, a sentence
+	MayLook  bool
 }
 
 // pick is a service of the catalogue that may be chosen.
@@ -249,7 +249,7 @@ func (c *console) proposeServices(w http.ResponseWriter, r *request, p stepPage)
 		}
 	}
 	if p.Looked {
-		p.Missed, p.Page1 = "", reports[0].URL
+		p.Missed, p.LookedAt = "", reports[0].URL
 	}
 	var keys []string
 	found := guesses(seen)
