@@ -112,7 +112,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
-		"wizard-rules": "/console/sites/" + blog.Key + "/setup/rules", "wizard-look": "/console/sites/" + blog.Key + "/setup/look", "wizard-services": "/console/sites/" + blog.Key + "/setup/services", "install": "/console/sites/" + blog.Key + "/install",
+		"wizard-look": "/console/sites/" + blog.Key + "/setup/look", "wizard-services": "/console/sites/" + blog.Key + "/setup/services", "install": "/console/sites/" + blog.Key + "/install",
 		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
