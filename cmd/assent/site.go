@@ -33,6 +33,12 @@ func runSite(ctx context.Context, c *call) error {
 	if len(c.args) > 0 && c.args[0] == "service" {
 		return runSiteService(ctx, c)
 	}
+	if len(c.args) > 0 && c.args[0] == "check" {
+		return runSiteCheck(ctx, c)
+	}
+	if len(c.args) > 0 && (c.args[0] == "publish" || c.args[0] == "rollback") {
+		return runSitePublish(ctx, c)
+	}
 	cfg := c.storage()
 	var wish site.New
 	c.flags.StringSliceVar(&wish.Domains, "domain", nil, "domain of the site, with its subdomains; repeat for more")
@@ -47,7 +53,7 @@ func runSite(ctx context.Context, c *call) error {
 		return err
 	}
 	verb, key := c.flags.Arg(0), c.flags.Arg(1)
-	wantKey := verb == "show" || verb == "publish" || verb == "set"
+	wantKey := verb == "show" || verb == "set"
 	if !wantKey && verb != "add" && verb != "list" || wantKey && c.flags.NArg() != 2 || !wantKey && c.flags.NArg() != 1 {
 		return fault.New(fault.Invalid, "usage: assent site "+siteUsage)
 	}
@@ -70,8 +76,6 @@ func runSite(ctx context.Context, c *call) error {
 		return c.setSite(ctx, parts, key, wish.Apart)
 	case "add":
 		key, err = c.addSite(ctx, parts, *org, wish)
-	case "publish":
-		err = publishSite(ctx, parts, key)
 	}
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func runSite(ctx context.Context, c *call) error {
 }
 
 // siteUsage is what follows "assent site".
-const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY | service add --site KEY --service NAME"
+const siteUsage = "add --domain D | list | show KEY | set KEY --apart | publish KEY [--at TIME | --cancel] | rollback KEY | check KEY | service add --site KEY --service NAME"
 
 func (c *call) addSite(ctx context.Context, parts *app.Parts, org string, wish site.New) (key string, err error) {
 	o, err := organisation(ctx, parts, org)

@@ -42,7 +42,7 @@ func newTown(t *testing.T) *town {
 	visitor := strings.Split(pages["visitor"], "/")
 	s := must(k.sites.Get(ctx, record[0]))
 	k.retained(s)
-	w := &town{desk: k, site: s, fill: map[string]string{"site": s.Key, "record": record[2], "version": version[len(version)-1], "consent": visitor[len(visitor)-1], "webhook": pages["webhook"][strings.LastIndex(pages["webhook"], "/")+1:], "$": ""}}
+	w := &town{desk: k, site: s, fill: map[string]string{"site": s.Key, "record": record[2], "version": version[len(version)-1], "step": "rules", "consent": visitor[len(visitor)-1], "webhook": pages["webhook"][strings.LastIndex(pages["webhook"], "/")+1:], "$": ""}}
 	join := func(email, organisation string, role account.Role) *account.Member {
 		return must(k.accounts.Join(ctx, account.Joining{Email: email, Organisation: organisation, Role: role}))
 	}
@@ -241,7 +241,7 @@ func TestMemberOfTwoOrganisations(t *testing.T) {
 	k.get("/console/sites/new").want(http.StatusOK).has("h1", "Choose an organisation").has("li a", "Second customer")
 	k.post("/console/sites/new", url.Values{"domains": {"second.example"}}).want(http.StatusBadRequest)
 	to := k.post("/console/sites/new?org="+second.ID, url.Values{"domains": {"second.example"}}).want(http.StatusSeeOther).header.Get("Location")
-	key, _, _ := strings.Cut(strings.TrimPrefix(to, "/console/sites/"), "?")
+	key, _, _ := strings.Cut(strings.TrimPrefix(to, "/console/sites/"), "/")
 	if s := must(k.sites.Get(ctx, key)); s.Organisation != second.ID {
 		t.Errorf("the site belongs to %s", s.Organisation)
 	}

@@ -11,10 +11,12 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/closing"
+	"assent/internal/install"
 	"assent/internal/register"
 	"assent/internal/retention"
 	"assent/internal/site"
 	"assent/internal/stats"
+	"assent/internal/web"
 	"assent/internal/webhook"
 )
 
@@ -36,6 +38,9 @@ type Deps struct {
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.
 	Preview func(*site.Notice) ([]byte, error)
+	// Check looks at a page of a site, "" for its first one, and at up to more that
+	// it links to; nil: this server looks at no pages.
+	Check func(ctx context.Context, key, address string, more int) ([]install.Report, error)
 	// PublicURL is the address that visitors' browsers use, without a slash at
 	// the end.
 	PublicURL func() string
@@ -47,10 +52,14 @@ type Deps struct {
 	Network func(*http.Request) string
 }
 
+// checksPerMinute is how often a site's pages are fetched for its members.
+const checksPerMinute = 12
+
 // console is the handler's state.
 type console struct {
 	Deps
 	limits *account.Limiter
+	checks *web.Limiter[int64] // of pages that the server fetches, by site
 	assets *assets
 	views  *views
 }
@@ -63,7 +72,7 @@ func New(d Deps) http.Handler {
 	if d.Network == nil {
 		d.Network = networkOf
 	}
-	c := &console{Deps: d, limits: account.NewLimiter(d.Now), assets: newAssets()}
+	c := &console{Deps: d, limits: account.NewLimiter(d.Now), checks: web.NewLimiter[int64](checksPerMinute, 4096, d.Now), assets: newAssets()}
 	c.views = newViews(c.assets)
 	return c.guard(c.mux())
 }

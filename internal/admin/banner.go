@@ -25,6 +25,8 @@ type bannerPage struct {
 	Changes int    // of the draft against the version in force
 	Touched int    // service to show unfolded; -1: none
 	New     string // language code that was typed
+	// Stale are translations that are older than their source text, by language and path (site.Stale).
+	Stale map[string]map[string]string
 }
 
 // numbers are kept as typed, so that a slip can be corrected where it is.
@@ -45,7 +47,8 @@ func (c *console) bannerPage(r *request) (bannerPage, error) {
 		return p, err
 	}
 	p.Changes = len(site.Diff(current.Notice, p.Notice))
-	return p, nil
+	p.Stale, err = c.Sites.Stale(r.Context(), p.Site.ID)
+	return p, err
 }
 
 // fingerprint tells one draft from another, to notice that somebody else saved
@@ -86,6 +89,14 @@ func (c *console) editBanner(w http.ResponseWriter, r *request) error {
 	f := parseForm(r.PostForm, draft)
 	p.Notice, p.Numbers, p.Errors, p.New = f.notice, f.numbers, f.errors, r.PostForm.Get("new_language")
 	do, target := splitAction(r.PostForm.Get("do"))
+	if do == "fresh" && len(target) == 1 { // the translations of a language are right as they are
+		if err := c.Sites.Freshen(r.Context(), p.Site.ID, target[0]); err != nil {
+			return err
+		}
+		delete(p.Stale, target[0])
+		p.Errors, p.Open, p.Unsaved, p.Base = problems{}, "texts", true, r.PostForm.Get("base")
+		return c.render(w, http.StatusOK, "banner", p)
+	}
 	if do != "save" && do != "review" {
 		p.Errors = problems{}
 		p.Open, err = f.change(do, target, p.New, p.Errors)

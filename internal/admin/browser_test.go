@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"image/png"
 	"os"
@@ -80,6 +81,14 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 		t.Fatal(err)
 	}
 	k.counted(s)
+	owns := func(host string) bool { return host == "blog.example" }
+	k.stats.Install(blog.ID, "blog.example", "", "boot", "", owns)
+	k.stats.Install(blog.ID, "old.blog.example", "", "boot", blog.Version, func(string) bool { return true })
+	k.stats.Install(blog.ID, "blog.example", "/post/winter", "", "", owns)
+	k.stats.Install(blog.ID, "elsewhere.example", "", "tag", "", owns)
+	if err := cmp.Or(k.stats.Flush(ctx), k.sites.SetSetupStep(ctx, blog.ID, 3)); err != nil {
+		t.Fatal(err)
+	}
 	auditor := account.Joining{Email: "audit@law.example", Organisation: s.Organisation, Role: account.Auditor}
 	for _, err := range []error{
 		second(k.accounts.Join(ctx, auditor)),
@@ -103,6 +112,7 @@ func furnished(t *testing.T) (*desk, map[string]string) {
 	}
 	return k, map[string]string{
 		"sites": "/console/sites", "site-new": "/console/sites/new", "site": base, "banner": base + "/banner", "publish": base + "/publish",
+		"wizard-look": "/console/sites/" + blog.Key + "/setup/look", "wizard-services": "/console/sites/" + blog.Key + "/setup/services", "install": "/console/sites/" + blog.Key + "/install",
 		"statistics": base + "/statistics", "statistics-empty": "/console/sites/" + blog.Key + "/statistics",
 		"catalogue": base + "/catalogue?q=google", "seen": base + "/seen", "seen-empty": "/console/sites/" + blog.Key + "/seen",
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
@@ -204,6 +214,12 @@ func TestLivePreview(t *testing.T) {
 	browsertest.Eval[bool](t, ctx, `(()=>{const c=document.querySelector("[name='light.button']");c.value="#ffffff";c.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
 	browsertest.Wait(t, ctx, `document.querySelector("[data-contrast='light.button light.button_text']").className.includes("bad")`)
 	// All that is wrong, each time: a white button is neither read nor seen.
+	// Beside the field that it is about, with the rule, while it is edited.
+	browsertest.Wait(t, ctx, `document.querySelector("#light-button").closest(".field").nextElementSibling?.textContent.includes("CNIL")`)
+	browsertest.Eval[bool](t, ctx, `(()=>{const b=document.querySelector("[name='texts.en.refuse_all']");b.value="Accept all";b.dispatchEvent(new Event("input",{bubbles:true}));return true})()`)
+	browsertest.Wait(t, ctx, `document.getElementById(document.querySelector("[name='texts.en.refuse_all']").getAttribute("aria-describedby").split(" ").pop())?.textContent.includes("says the same")`)
+	browsertest.Wait(t, ctx, `document.querySelector("[data-concern-count]").textContent==="2 things"`)
+	browsertest.Shot(t, ctx, "editor-concerns")
 	browsertest.Wait(t, ctx, `["hard to read", "hard to see"].every(s => document.querySelector("[data-preview-state]").textContent.includes(s))`)
 }
 

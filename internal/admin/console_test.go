@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"database/sql"
@@ -24,6 +25,8 @@ import (
 	"assent/internal/consent"
 	"assent/internal/db"
 	"assent/internal/db/dbtest"
+	"assent/internal/install"
+	"assent/internal/install/wire"
 	"assent/internal/jobs"
 	"assent/internal/mail"
 	"assent/internal/register"
@@ -55,6 +58,7 @@ type desk struct {
 	server    *httptest.Server
 	client    *http.Client // keeps cookies, follows no redirects
 	posted    atomic.Int64 // previews that were asked for by POST
+	page      string       // what is looked at where no address is given
 }
 
 func newDesk(t *testing.T) *desk {
@@ -74,12 +78,20 @@ func newDesk(t *testing.T) *desk {
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
+	checker := wire.NewChecker("test", true, nil)
+	check := func(ctx context.Context, key, address string, more int) ([]install.Report, error) {
+		s, err := k.sites.Get(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		return checker.Check(ctx, cmp.Or(address, k.page, "https://"+s.Domains[0]), more, install.Expect{Key: key, Origin: "https://consent.test", Owns: s.Owns})
+	}
 	k.queue = jobs.New(d, time.Now)
 	desk := mail.NewDesk(d, k.queue, func() ([]byte, error) { return key.Seed(), nil }, mail.Server{}, time.Now)
 	publicURL := func() string { return "https://consent.test" }
 	k.closing = closing.NewStore(closing.Config{DB: d, Queue: k.queue, Register: reg, Sites: k.sites, Accounts: k.accounts, Mail: desk, PublicURL: publicURL, Now: time.Now})
 	k.retention = retention.NewStore(d, reg, func(context.Context, string) (int, error) { return 180, nil }, time.Now)
-	console := admin.New(admin.Deps{Closing: k.closing, Retention: k.retention,
+	console := admin.New(admin.Deps{Check: check, Closing: k.closing, Retention: k.retention,
 		Archive: func(_ context.Context, w io.Writer, organisation string) error {
 			_, err := io.WriteString(w, "archive of "+organisation)
 			return err

@@ -223,7 +223,9 @@ func TestAddSite(t *testing.T) {
 	}
 	k.post("/console/sites/new", url.Values{}).want(http.StatusUnprocessableEntity).has("#domains-about", "at least one domain")
 	to := k.post("/console/sites/new", url.Values{"domains": {"https://www.shop.example/, Blog.Example"}}).want(http.StatusSeeOther).header.Get("Location")
-	page := k.get(to).want(http.StatusOK).has("[role=status]", "is added").has(".snippet code", `<script src="https://consent.test/b/`)
+	k.get(to).want(http.StatusOK).has("[role=status]", "is added").has("[aria-current=step]", "Rules")
+	to = strings.TrimSuffix(to, "/setup/rules?done=added")
+	page := k.get(to).want(http.StatusOK).has(".note", "step 2 of 5").has(".snippet code", `<script src="https://consent.test/b/`)
 	if page.value("#domains") != "www.shop.example\nblog.example" {
 		t.Errorf("domains = %q", page.value("#domains"))
 	}

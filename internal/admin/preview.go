@@ -40,7 +40,11 @@ func (c *console) previewForm(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	f := parseForm(r.PostForm, draft)
+	return c.previewOf(w, r, parseForm(r.PostForm, draft))
+}
+
+// previewOf shows a form's notice, or says what keeps it from being shown.
+func (c *console) previewOf(w http.ResponseWriter, r *request, f *form) error {
 	var problems []string
 	for _, field := range slices.Sorted(maps.Keys(f.errors)) {
 		if !strings.HasPrefix(field, "service.") { // an unfinished service does not keep the banner from being seen

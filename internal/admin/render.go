@@ -38,28 +38,31 @@ type Page struct {
 var done = map[string]string{
 	"welcome":   "Welcome. This is your console; add your first site.",
 	"password":  "Your password is changed. Your other sessions are ended.",
-	"added":     "The site is added and its first version is in force. Paste the tag to start.",
+	"added":     "The site is added. Until you say more, it asks everybody first.",
 	"saved":     "Saved.",
-	"removed":   "Removed. It holds at once.",
-	"ended":     "The session is ended.",
-	"asked":     "Noted. Nothing is erased before the day below; until then one click takes it back.",
-	"kept":      "Taken back. Nothing is erased.",
-	"ruled":     "The rule holds from now on. The next run is within a day, or start one now.",
-	"unruled":   "The rule is gone.",
-	"retaining": "It has begun. Reload this page in a moment: the run then stands below.",
-	"joined":    "Welcome. You belong to the organisation now.",
-	"entered":   "You are in, for four hours. The organisation's members see your reason, and every page that you open is noted.",
-	"draft":     "The draft is saved. Visitors see it after you publish.",
-	"declared":  "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
-	"catalogue": "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
-	"completed": "What the catalogue knew more is in the draft. Review and publish when you are ready.",
-	"ignored":   "Ignored. It is not listed any more.",
-	"unignored": "It is listed again.",
-	"cleared":   "The list is empty. What your pages still use comes back.",
-	"erased":    "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
-	"tried":     "Sent. Reload this page in a few seconds to see how it went.",
-	"replayed":  "It is told again, with the webhook-id that it had.",
-	"published": "Published. Visitors get the new version within seconds.",
+	"scheduled": "Scheduled. It is published by itself, also if the server is restarted meanwhile.", "unscheduled": "Nothing is scheduled.",
+	"rolled_back": "The older version is in force again. Visitors get it within seconds; the draft is as it was.",
+	"set_up":      "Set up. This page tells how the site is doing.",
+	"removed":     "Removed. It holds at once.",
+	"ended":       "The session is ended.",
+	"asked":       "Noted. Nothing is erased before the day below; until then one click takes it back.",
+	"kept":        "Taken back. Nothing is erased.",
+	"ruled":       "The rule holds from now on. The next run is within a day, or start one now.",
+	"unruled":     "The rule is gone.",
+	"retaining":   "It has begun. Reload this page in a moment: the run then stands below.",
+	"joined":      "Welcome. You belong to the organisation now.",
+	"entered":     "You are in, for four hours. The organisation's members see your reason, and every page that you open is noted.",
+	"draft":       "The draft is saved. Visitors see it after you publish.",
+	"declared":    "Declared in the draft. Say what the service is for and who provides it, then review and publish.",
+	"catalogue":   "Added to the draft, with all that the catalogue knows. Review and publish when you are ready.",
+	"completed":   "What the catalogue knew more is in the draft. Review and publish when you are ready.",
+	"ignored":     "Ignored. It is not listed any more.",
+	"unignored":   "It is listed again.",
+	"cleared":     "The list is empty. What your pages still use comes back.",
+	"erased":      "Erased. The register says that it was done, and the bytes are gone from the database's files within a few minutes.",
+	"tried":       "Sent. Reload this page in a few seconds to see how it went.",
+	"replayed":    "It is told again, with the webhook-id that it had.",
+	"published":   "Published. Visitors get the new version within seconds.",
 }
 
 // Can tells templates what not to offer; the guard decides all the same.
@@ -133,6 +136,7 @@ func newViews(a *assets) *views {
 			return tabLink{label, key, path, current == name}
 		},
 		"count": count, "thousands": thousands,
+		"previewing": func(key, path string) previewView { return previewView{key, "/console/sites/" + key + path} },
 		"counted": func(p statisticsPage, views bool, l any) map[string]any {
 			return map[string]any{"Page": p, "Views": views, "Line": l}
 		},
@@ -192,6 +196,8 @@ type problems map[string]string
 type input struct {
 	Name, Label, Value, Hint, Error string
 	Placeholder                     string // what stands in the empty input
+	// Stale is the source text that a translation is older than, as it was; "" when it is not.
+	Stale string
 }
 
 // newInput makes an input; hint may be left out.
@@ -204,6 +210,9 @@ func ratio(r float64) string { return strconv.FormatFloat(math.Floor(r*10)/10, '
 
 // ID is the input's id; names hold dots, which selectors dislike.
 func (i input) ID() string { return strings.ReplaceAll(i.Name, ".", "-") }
+
+// previewView is the preview of a draft beside a form; Action is where it is asked for.
+type previewView struct{ Key, Action string }
 
 type tabLink struct {
 	Label, Key, Path string

@@ -69,7 +69,7 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
 		{"GET /console/activity", account.ViewActivity, c.listActivity},
 		{"/console/", account.AnyMember, c.missing},
-	}, slices.Concat(c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes())...)
+	}, slices.Concat(c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes(), c.siteRoutes(), c.scheduleRoutes())...)
 }
 
 func (c *console) mux() *http.ServeMux {

@@ -1,11 +1,13 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
 	"assent/internal/account"
 	"assent/internal/fault"
+	"assent/internal/i18n"
 	"assent/internal/register"
 	"assent/internal/site"
 )
@@ -69,26 +71,41 @@ func (c *console) listSites(w http.ResponseWriter, r *request) error {
 type newSitePage struct {
 	Page
 	Name, Domains string
+	Languages     []option
+	Steps         []stepLink
 	Errors        problems
 }
 
-func (c *console) showNewSite(w http.ResponseWriter, r *request) error {
-	p := newSitePage{Page: c.page(r, "Add a site")}
+// newSite is the first step of setting a site up.
+func (c *console) newSite(r *request) newSitePage {
+	p := newSitePage{Page: c.page(r, "Add a site"), Name: r.PostForm.Get("name"), Domains: r.PostForm.Get("domains"), Steps: steps("", 1)}
 	p.Tab = "sites"
+	chosen := cmp.Or(r.PostForm.Get("language"), "en")
+	for _, l := range i18n.Languages() {
+		p.Languages = append(p.Languages, option{l.Tag, l.Name, l.Tag == chosen})
+	}
+	return p
+}
+
+func (c *console) showNewSite(w http.ResponseWriter, r *request) error {
+	p := c.newSite(r)
 	return c.render(w, http.StatusOK, "site_new", p)
 }
 
 func (c *console) addSite(w http.ResponseWriter, r *request) error {
-	p := newSitePage{Page: c.page(r, "Add a site"), Name: r.PostForm.Get("name"), Domains: r.PostForm.Get("domains")}
-	p.Tab = "sites"
+	p := c.newSite(r)
 	p.Errors = checkSite(p.Name)
 	var s *site.Site
 	if p.Errors == nil {
 		var err error
-		s, err = c.Sites.AddTo(r.Context(), r.access.Organisation.ID, domainsOf(p.Domains), p.Name, r.by())
-		if fault.KindOf(err) == fault.Unprocessed {
+		s, err = c.Sites.AddTo(r.Context(), r.access.Organisation.ID, domainsOf(p.Domains), p.Name, r.by(), cmp.Or(r.PostForm.Get("language"), "en"))
+		switch fault.KindOf(err) {
+		case fault.Unprocessed:
 			p.Errors = problems{"domains": fault.Message(err)}
-		} else if err != nil {
+		case fault.Invalid:
+			p.Errors = problems{"language": "Choose one of the list."}
+		}
+		if err != nil && p.Errors == nil {
 			return err
 		}
 	}
@@ -98,7 +115,10 @@ func (c *console) addSite(w http.ResponseWriter, r *request) error {
 	if err := c.log(r, account.SiteAdded, s.Key, nil); err != nil {
 		return err
 	}
-	http.Redirect(w, r.Request, "/console/sites/"+s.Key+"?done=added", http.StatusSeeOther)
+	if err := c.Sites.SetSetupStep(r.Context(), s.ID, 2); err != nil {
+		return err
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+s.Key+"/setup/rules?done=added", http.StatusSeeOther)
 	return nil
 }
 
@@ -126,6 +146,9 @@ type sitePage struct {
 	Register      register.Counts
 	Log           string // its origin
 	Name, Domains string
+	Seen          installed // where the tag was
+	Step          int       // of setting up, that is next; 0: none
+	StepURL       string
 	Errors        problems
 }
 
@@ -161,7 +184,15 @@ func (c *console) overview(r *request) (sitePage, error) {
 		return p, err
 	}
 	p.DraftChanges = len(site.Diff(p.Current.Notice, draft))
-	return p, nil
+	if p.Seen, _, _, err = c.installed(r, []site.Version{*p.Current}); err != nil {
+		return p, err
+	}
+	if p.Can(string(account.EditBanner)) {
+		if p.Step, err = c.Sites.SetupStep(r.Context(), p.Site.ID); err == nil && p.Step != 0 {
+			p.StepURL = steps(p.Site.Key, p.Step)[p.Step-1].URL
+		}
+	}
+	return p, err
 }
 
 func (c *console) showSite(w http.ResponseWriter, r *request) error {

@@ -83,13 +83,12 @@ type publishPage struct {
 	Nobody  bool   // the text names a number of companies, which is 0
 	// Concerns are dark patterns and gaps of the draft; they keep nothing from being published.
 	Concerns []site.Concern
+	Waits    *site.Scheduled // what is scheduled already
+	At       string          // the time that was typed
 }
 
 // ConcernWords name a kind of concern.
-func (p publishPage) ConcernWords(kind string) string {
-	return map[string]string{"missing_refusal": "Missing refusal", "unequal_buttons": "Unequal buttons", "pre_ticked": "Runs before a yes", "hidden_withdrawal": "Hidden withdrawal",
-		"contrast": "Weak contrast", "wordy": "Wordy", "uninformed": "Not told", "nagging": "Asked too often"}[kind]
-}
+func (p publishPage) ConcernWords(kind string) string { return concernWords(kind) }
 
 func (c *console) publishPage(r *request) (publishPage, error) {
 	var p publishPage
@@ -116,7 +115,8 @@ func (c *console) publishPage(r *request) (publishPage, error) {
 	}
 	p.Changes = inWords(site.Diff(p.Current.Notice, draft))
 	p.Concerns = draft.Concerns(usualCategory)
-	return p, nil
+	p.Waits, err = c.Sites.Scheduled(r.Context(), p.Site.ID)
+	return p, err
 }
 
 func (c *console) showPublish(w http.ResponseWriter, r *request) error {
@@ -149,7 +149,11 @@ func (c *console) publish(w http.ResponseWriter, r *request) error {
 	if err := c.log(r, account.SitePublished, p.Site.Key, detail); err != nil {
 		return err
 	}
-	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"?done=published", http.StatusSeeOther)
+	next := ""
+	if r.PostForm.Get("next") == "install" { // the last step of setting up
+		next = "/install"
+	}
+	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+next+"?done=published", http.StatusSeeOther)
 	return nil
 }
 
@@ -158,6 +162,9 @@ type versionsPage struct {
 	Versions []site.Version
 	From, To *site.Version // what is compared; nil: nothing
 	Changes  []change
+
+	Waits        *site.Scheduled // what is published on its day; nil: nothing
+	WaitsChanges []change        // against the version in force
 }
 
 // IsFrom and IsTo say which radio buttons are chosen: what is compared, or the
@@ -185,6 +192,16 @@ func (c *console) listVersions(w http.ResponseWriter, r *request) error {
 	}
 	if p.Versions, err = c.Sites.Versions(r.Context(), p.Site.Key); err != nil {
 		return err
+	}
+	if p.Waits, err = c.Sites.Scheduled(r.Context(), p.Site.ID); err != nil {
+		return err
+	}
+	if p.Waits != nil {
+		current, err := c.Sites.Version(r.Context(), p.Site.Version)
+		if err != nil {
+			return err
+		}
+		p.WaitsChanges = inWords(site.Diff(current.Notice, p.Waits.Notice))
 	}
 	from, to := r.URL.Query().Get("from"), r.URL.Query().Get("to")
 	if from != "" && to != "" {

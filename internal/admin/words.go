@@ -119,8 +119,9 @@ func (p bannerPage) Words(language string) []wordsView {
 		add := func(name, label, value, standard, hint string, long bool) {
 			in := newInput("texts."+language+"."+name, label, value, p.Errors, hint)
 			in.Placeholder = standard
+			in = p.Translation(language, name, in)
 			view.Inputs = append(view.Inputs, wordInput{in, long})
-			view.Folded = view.Folded && in.Error == ""
+			view.Folded = view.Folded && in.Error == "" && in.Stale == ""
 		}
 		for _, f := range g.Fields {
 			add(f.Name, f.Label, *f.of(&texts), *f.of(&defaults), f.Hint, f.Long)
@@ -133,6 +134,12 @@ func (p bannerPage) Words(language string) []wordsView {
 		views = append(views, view)
 	}
 	return views
+}
+
+// Translation is an input that says when its source text was changed after it.
+func (p bannerPage) Translation(language, path string, in input) input {
+	in.Stale = p.Stale[language][path]
+	return in
 }
 
 // texts reads every language that the form carries.

@@ -53,5 +53,6 @@ func (p *Parts) openOutbox(c Config) error {
 	p.Sites.OnPublish(p.Webhooks.TellPublished)
 	p.Jobs.Handle(retentionJob, jobs.Handler{Do: p.retainSite, Tries: 10, Within: time.Hour})
 	p.Closing = closing.NewStore(closing.Config{DB: p.DB, Queue: p.Jobs, Register: p.Register, Sites: p.Sites, Accounts: p.Accounts, Mail: p.Mail, PublicURL: p.PublicURL, Now: time.Now})
+	p.openSchedule()
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/handover"
+	checks "assent/internal/install/wire"
 	"assent/internal/jobs"
 	"assent/internal/mail"
 	"assent/internal/register"
@@ -46,6 +47,7 @@ type Parts struct {
 	Mail      *mail.Desk
 	Webhooks  *webhook.Store
 	Closing   *closing.Store
+	checker   *checks.Checker
 
 	publicURL atomic.Pointer[string]
 	// Said are sentences for who starts the server: what became of logs and tags when
@@ -119,6 +121,7 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Counters = stats.NewCounters(p.DB, time.Now, p.toCount())
 	p.Witness = witness.NewStore(p.DB, time.Now)
+	p.checker = checks.NewChecker(Version, c.AllowPrivate, nil)
 	return p.openOutbox(c)
 }
 

@@ -170,6 +170,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Preview: banner.Preview,
 		Closing: a.Closing, Retention: a.Retention, Archive: a.WriteArchive, Retain: a.RetainSoon,
 		Scrub:     a.Scrub.Status,
+		Check:     a.CheckInstall,
 		PublicURL: a.PublicURL, SecureCookies: strings.HasPrefix(a.PublicURL(), "https://"),
 		Network: func(r *http.Request) string {
 			network, _, _ := consent.MaskIP(web.ClientAddr(r, deps.TrustProxies).String())

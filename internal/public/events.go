@@ -77,6 +77,7 @@ func (p *public) events(w http.ResponseWriter, r *http.Request) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	p.ran(r, live, b)
 	if err := p.seen(r.Context(), live, b.Events); err != nil {
 		return 0, err
 	}

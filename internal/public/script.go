@@ -70,6 +70,7 @@ func (p *public) script(w http.ResponseWriter, r *http.Request) (int, error) {
 	if live == nil || live.Bundle == nil {
 		return 0, errUnknownSite
 	}
+	p.asked(r, live, "tag", "")
 	variant := p.variant(r, live)
 	return p.serveScript(w, r, p.scriptOf(key+"/"+variant.Name, live.Script(variant.Name, "")), p.caching(r, live))
 }
@@ -129,6 +130,7 @@ func (p *public) part(w http.ResponseWriter, r *http.Request) (int, error) {
 	}
 	variant := p.variant(r, live)
 	part, where := live.Script(variant.Name, name), key+"/"+variant.Name+"~"+name
+	p.asked(r, live, "boot", r.URL.RawQuery)
 	if part == nil || r.URL.RawQuery != site.BundleID(live.Version, live.Bundle.Build)+variant.Suffix() {
 		part, where = live.Script(variant.Name, ""), key+"/"+variant.Name
 	}

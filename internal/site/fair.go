@@ -15,6 +15,9 @@ type Concern struct {
 	Where  string // in words: a text with its language, a setting, or services
 	Says   string // what is wrong and what to do, one or two sentences
 	Source string // the rule: article, guideline with paragraph, decision
+	// Fields are what it concerns, as paths of the notice's JSON: "texts.en.title",
+	// "layout.light.button", "services.KEY.category".
+	Fields []string
 }
 
 // ConcernKinds are, in the order in which concerns are listed.
@@ -46,7 +49,7 @@ const (
 func (n *Notice) Concerns(usual func(key string) string) []Concern {
 	list := append(n.refusal(), n.ticked(usual)...)
 	if !n.Layout.Floating {
-		list = append(list, Concern{"hidden_withdrawal", "Look", "The small button that opens the choices again is off. Changing one's mind must be as easy as deciding was: turn it on, or put a link of your own on every page.", withdrawal})
+		list = append(list, Concern{"hidden_withdrawal", "Look", "The small button that opens the choices again is off. Changing one's mind must be as easy as deciding was: turn it on, or put a link of your own on every page.", withdrawal, []string{"layout.floating"}})
 	}
 	list = append(list, n.contrasts()...)
 	for _, language := range n.Languages {
@@ -54,7 +57,7 @@ func (n *Notice) Concerns(usual func(key string) string) []Concern {
 	}
 	list = append(list, n.untold()...)
 	if n.ChoiceDays < fairDays && len(n.Regimes) == 0 {
-		list = append(list, Concern{"nagging", "Rules", "Visitors are asked again after less than 180 days. Whoever said no and is asked again and again gives in at last: keep the choice for six months.", "Garante 10 June 2021, section 7.1; CNIL 2020-092"})
+		list = append(list, Concern{"nagging", "Rules", "Visitors are asked again after less than 180 days. Whoever said no and is asked again and again gives in at last: keep the choice for six months.", "Garante 10 June 2021, section 7.1; CNIL 2020-092", []string{"choice_days"}})
 	}
 	slices.SortStableFunc(list, func(a, b Concern) int {
 		return cmp.Compare(slices.Index(ConcernKinds, a.Kind), slices.Index(ConcernKinds, b.Kind))
@@ -66,10 +69,10 @@ func (n *Notice) Concerns(usual func(key string) string) []Concern {
 func (n *Notice) refusal() (list []Concern) {
 	optional := slices.ContainsFunc(n.Services, func(s Service) bool { return s.Category != "necessary" })
 	if len(n.Regimes) == 0 && optional && n.Regime == "notice-only" {
-		list = append(list, Concern{"missing_refusal", "Rules", "Visitors are only informed and cannot refuse, while optional services run. In the EU, the UK and Switzerland these wait for a yes: choose to ask first, or set rules by country.", ePrivacy + "; EDPB Cookie Banner Taskforce 2023, practice A"})
+		list = append(list, Concern{"missing_refusal", "Rules", "Visitors are only informed and cannot refuse, while optional services run. In the EU, the UK and Switzerland these wait for a yes: choose to ask first, or set rules by country.", ePrivacy + "; EDPB Cookie Banner Taskforce 2023, practice A", []string{"regime"}})
 	}
 	if n.Enforcement.Undeclared == "report" {
-		list = append(list, Concern{"missing_refusal", "Rules", "What no service declares is let through, so a no does not stop it. Declare what your pages need, then choose a stricter rule.", ePrivacy})
+		list = append(list, Concern{"missing_refusal", "Rules", "What no service declares is let through, so a no does not stop it. Declare what your pages need, then choose a stricter rule.", ePrivacy, []string{"enforcement.undeclared"}})
 	}
 	return list
 }
@@ -77,15 +80,15 @@ func (n *Notice) refusal() (list []Concern) {
 // ticked finds what runs, or counts as wanted, before a visitor said anything.
 func (n *Notice) ticked(usual func(string) string) (list []Concern) {
 	if len(n.Regimes) == 0 && n.Regime == "opt-out" && slices.ContainsFunc(n.Services, func(s Service) bool { return s.Category != "necessary" }) {
-		list = append(list, Concern{"pre_ticked", "Rules", "Optional services run until somebody refuses. That is lawful in parts of the United States and not in the EU, the UK and Switzerland: set rules by country, or ask first.", planet49})
+		list = append(list, Concern{"pre_ticked", "Rules", "Optional services run until somebody refuses. That is lawful in parts of the United States and not in the EU, the UK and Switzerland: set rules by country, or ask first.", planet49, []string{"regime"}})
 	}
 	if slices.Contains(n.Exempt, "advertising") {
-		list = append(list, Concern{"pre_ticked", "Rules", "Advertising runs before a choice. No exemption of an EU country covers it.", ePrivacy + "; " + planet49})
+		list = append(list, Concern{"pre_ticked", "Rules", "Advertising runs before a choice. No exemption of an EU country covers it.", ePrivacy + "; " + planet49, []string{"exempt.advertising"}})
 	}
 	if n.Advanced() {
-		list = append(list, Concern{"pre_ticked", "Signals", "With Consent Mode's advanced form Google gets every page view before a choice, and after a no. The basic form sends nothing before a yes.", ePrivacy + "; EDPB Guidelines 2/2023"})
+		list = append(list, Concern{"pre_ticked", "Signals", "With Consent Mode's advanced form Google gets every page view before a choice, and after a no. The basic form sends nothing before a yes.", ePrivacy + "; EDPB Guidelines 2/2023", []string{"signals.consent_mode"}})
 	}
-	var names []string
+	var names, fields []string
 	for i := range n.Services {
 		s := &n.Services[i]
 		other := ""
@@ -93,11 +96,11 @@ func (n *Notice) ticked(usual func(string) string) (list []Concern) {
 			other = usual(s.Key)
 		}
 		if s.Category == "necessary" && (s.Signal != "" && s.Signal != "shopify" && s.Signal != "wordpress" || other != "" && other != "necessary") {
-			names = append(names, s.Name)
+			names, fields = append(names, s.Name), append(fields, "services."+s.Key+".category")
 		}
 	}
 	if len(names) > 0 {
-		list = append(list, Concern{"pre_ticked", some(names), "Listed as necessary, so it runs without a yes, although its kind usually measures, advertises or shows content. Necessary is only what a visitor asked for: move it to its category, or know why it stands there.", classified})
+		list = append(list, Concern{"pre_ticked", some(names), "Listed as necessary, so it runs without a yes, although its kind usually measures, advertises or shows content. Necessary is only what a visitor asked for: move it to its category, or know why it stands there.", classified, fields})
 	}
 	return list
 }
@@ -105,14 +108,14 @@ func (n *Notice) ticked(usual func(string) string) (list []Concern) {
 // contrasts finds colours that are hard to read; Validate refuses the worst.
 func (n *Notice) contrasts() (list []Concern) {
 	for _, m := range []struct {
-		name string
+		name, field string
 		Colours
-	}{{"Light", n.Layout.Light}, {"Dark", n.Layout.Dark}} {
+	}{{"Light", "layout.light.", n.Layout.Light}, {"Dark", "layout.dark.", n.Layout.Dark}} {
 		if r := Contrast(m.Background, m.Text); r < 4.5 {
-			list = append(list, Concern{"contrast", m.name + " colours", "Text is hard to read on the background: the contrast is below 4.5:1.", "WCAG 2.2, 1.4.3"})
+			list = append(list, Concern{"contrast", m.name + " colours", "Text is hard to read on the background: the contrast is below 4.5:1.", "WCAG 2.2, 1.4.3", []string{m.field + "text"}})
 		}
 		if Contrast(m.Button, m.ButtonText) < ButtonContrast || Contrast(m.Button, m.Background) < ButtonContrast {
-			list = append(list, Concern{"contrast", m.name + " colours", "The buttons are hard to see or to read: their contrast is below 5:1. A refusal that is hard to see is none.", "CNIL 2020-091; WCAG 2.2, 1.4.3, 1.4.11"})
+			list = append(list, Concern{"contrast", m.name + " colours", "The buttons are hard to see or to read: their contrast is below 5:1. A refusal that is hard to see is none.", "CNIL 2020-091; WCAG 2.2, 1.4.3, 1.4.11", []string{m.field + "button"}})
 		}
 	}
 	return list
@@ -121,7 +124,11 @@ func (n *Notice) contrasts() (list []Concern) {
 // textConcerns finds words that push, and words that nobody reads.
 func textConcerns(language string, t Texts) (list []Concern) {
 	add := func(kind, text, says, source string) {
-		list = append(list, Concern{kind, "Texts, " + language + ": " + text, says, source})
+		field, more, _ := strings.Cut(text, ", ") // "body, opt-out" is optout_body
+		if more != "" {
+			field = strings.ReplaceAll(more, "-", "") + "_" + field
+		}
+		list = append(list, Concern{kind, "Texts, " + language + ": " + text, says, source, []string{"texts." + language + "." + strings.ReplaceAll(field, " ", "_")}})
 	}
 	accept, refuse, choose := plain(t.AcceptAll), plain(t.RefuseAll), plain(t.Choose)
 	switch {
@@ -151,32 +158,33 @@ func textConcerns(language string, t Texts) (list []Concern) {
 
 // untold finds what visitors have a right to know and are not told.
 func (n *Notice) untold() (list []Concern) {
-	add := func(where, says string) { list = append(list, Concern{"uninformed", where, says, informed}) }
+	add := func(where, says string, fields []string) {
+		list = append(list, Concern{"uninformed", where, says, informed, fields})
+	}
 	if n.Controller.PolicyURL == "" {
-		add("Who asks", "The address of your privacy policy is missing. The banner links to it.")
+		add("Who asks", "The address of your privacy policy is missing. The banner links to it.", []string{"controller.policy_url"})
 	}
 	if len(n.Languages) == 0 {
 		return list
 	}
-	gaps := map[string][]string{}
-	for i := range n.Services {
-		s := &n.Services[i]
-		if s.Category == "necessary" {
-			continue
+	for _, gap := range []struct {
+		says, field string
+		open        func(s *Service) bool
+	}{
+		{"What it is for is not said.", "purpose." + n.Languages[0], func(s *Service) bool { return s.Purpose[n.Languages[0]] == "" }},
+		{"Data goes to another company, which is not named.", "provider", func(s *Service) bool { return s.Provider == "" && len(s.Hosts) > 0 }},
+		{"How long its cookies or items are kept is not said.", "trackers", func(s *Service) bool {
+			return slices.ContainsFunc(s.Trackers, func(t Tracker) bool { return t.Lifetime == "" && t.Kind != "request" })
+		}},
+	} {
+		var names, fields []string
+		for i := range n.Services {
+			if s := &n.Services[i]; s.Category != "necessary" && gap.open(s) {
+				names, fields = append(names, s.Name), append(fields, "services."+s.Key+"."+gap.field)
+			}
 		}
-		if s.Purpose[n.Languages[0]] == "" {
-			gaps["What it is for is not said."] = append(gaps["What it is for is not said."], s.Name)
-		}
-		if s.Provider == "" && len(s.Hosts) > 0 {
-			gaps["Data goes to another company, which is not named."] = append(gaps["Data goes to another company, which is not named."], s.Name)
-		}
-		if slices.ContainsFunc(s.Trackers, func(t Tracker) bool { return t.Lifetime == "" && t.Kind != "request" }) {
-			gaps["How long its cookies or items are kept is not said."] = append(gaps["How long its cookies or items are kept is not said."], s.Name)
-		}
-	}
-	for _, says := range []string{"What it is for is not said.", "Data goes to another company, which is not named.", "How long its cookies or items are kept is not said."} {
-		if names := gaps[says]; names != nil {
-			add(some(names), says+" Fill it in under Services.")
+		if names != nil {
+			add(some(names), gap.says+" Fill it in under Services.", fields)
 		}
 	}
 	return list

@@ -85,3 +85,27 @@ func TestConcerns(t *testing.T) {
 		}
 	}
 }
+
+// Every concern says which fields it is about, so that it can be shown beside them.
+func TestConcernsNameTheirFields(t *testing.T) {
+	n := DefaultNotice("testsite", "Shop", "en")
+	texts := n.Texts["en"]
+	texts.RefuseAll, texts.OptoutBody, texts.Title = "Choose", strings.Repeat("long ", 150), strings.Repeat("long ", 30)
+	n.Texts["en"] = texts
+	n.Layout.Floating, n.Layout.Light.Button = false, "#eeeeee"
+	n.Exempt, n.Enforcement.Undeclared, n.ChoiceDays = []string{"advertising"}, "report", 10
+	n.Services = []Service{{Key: "a", Name: "A", Category: "analytics", Hosts: []string{"a.example"}, Trackers: []Tracker{{Kind: "cookie", Name: "x"}}}, {Key: "b", Name: "B", Category: "necessary", Signal: "meta"}}
+	var fields []string
+	for _, c := range n.Concerns(nil) {
+		if len(c.Fields) == 0 {
+			t.Errorf("%+v names no field", c)
+		}
+		fields = append(fields, c.Fields...)
+	}
+	for _, want := range []string{"texts.en.refuse_all", "texts.en.optout_body", "texts.en.title", "layout.floating", "layout.light.button", "exempt.advertising", "enforcement.undeclared", "choice_days",
+		"controller.policy_url", "services.a.purpose.en", "services.a.provider", "services.a.trackers", "services.b.category"} {
+		if !slices.Contains(fields, want) {
+			t.Errorf("%s is not among %v", want, fields)
+		}
+	}
+}

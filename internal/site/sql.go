@@ -280,6 +280,13 @@ func loadBundle(ctx context.Context, d *db.DB, version string) (*Bundle, error) 
 	return b, d.Explain(rows.Err())
 }
 
+// ScriptsInForce names the scripts that a version was compiled to (BundleID).
+func (s *Store) ScriptsInForce(ctx context.Context, version string) (string, error) {
+	var build string
+	err := s.db.Read().QueryRowContext(ctx, "select build from bundle where version = $1", version).Scan(&build)
+	return BundleID(version, build), s.db.Explain(err)
+}
+
 // bundleETags maps every site key to the build and the ETag of its script in force.
 func bundleETags(ctx context.Context, d *db.DB) (map[string]string, error) {
 	rows, err := d.Read().QueryContext(ctx, "select s.site, b.build, b.etag from site s join bundle b on b.version = s.version")

@@ -106,7 +106,9 @@ type Store struct {
 	compile   func(n *Notice, version string) (*Bundle, error)
 	createLog func(ctx context.Context, tx *sql.Tx, siteID int64, key string) error
 	now       func() time.Time
-	published func(ctx context.Context, tx *sql.Tx, v *Version) error // see OnPublish; nil: nobody is told
+	published func(ctx context.Context, tx *sql.Tx, v *Version) error              // see OnPublish; nil: nobody is told
+	promise   func(ctx context.Context, tx *sql.Tx, id string, at time.Time) error // see OnSchedule; nil: nothing can be scheduled
+	wake      func()
 }
 
 // NewStore makes a store. compile turns a version into its script when it is
@@ -271,6 +273,18 @@ func (s *Store) SaveDraft(ctx context.Context, key string, n *Notice) error {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		var id int64
+		var was string
+		if err := tx.QueryRowContext(ctx, "select id, draft from site where site = $1", key).Scan(&id, &was); err != nil {
+			return s.explain(err, key)
+		}
+		before := new(Notice)
+		if err := json.Unmarshal([]byte(was), before); err != nil {
+			return err
+		}
+		if err := noteStale(ctx, tx, id, before, &c); err != nil {
+			return err
+		}
 		done, err := tx.ExecContext(ctx, "update site set draft = $1, changed_at = $2 where site = $3", string(draft), s.now().UnixMilli(), key)
 		if err != nil {
 			return err
@@ -290,6 +304,11 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.publish(ctx, key, n, by, nil)
+}
+
+// publish seals a notice and puts it in force; also runs in the same transaction.
+func (s *Store) publish(ctx context.Context, key string, n *Notice, by string, also func(tx *sql.Tx) error) (*Version, error) {
 	before, err := s.Get(ctx, key)
 	if err != nil {
 		return nil, err
@@ -298,11 +317,21 @@ func (s *Store) Publish(ctx context.Context, key, by string) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.enforce(ctx, key, v, bundle, by, also)
+}
+
+// enforce puts a sealed version in force, a new one or one that was there before.
+func (s *Store) enforce(ctx context.Context, key string, v *Version, bundle *Bundle, by string, also func(tx *sql.Tx) error) (*Version, error) {
 	now := s.now()
-	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		site, err := getSite(ctx, tx, key)
 		if err != nil {
 			return err
+		}
+		if also != nil {
+			if err := also(tx); err != nil {
+				return err
+			}
 		}
 		if site.Version == v.Version {
 			return fault.New(fault.Conflict, "The draft is the same as the version in force. Change something before you publish.")

@@ -76,8 +76,10 @@ func (s *Store) Sweep(ctx context.Context) (removed int64, err error) {
 		if err != nil {
 			return err
 		}
-		removed, err = done.RowsAffected()
-		return err
+		if removed, err = done.RowsAffected(); err != nil {
+			return err
+		}
+		return sweepInstalls(ctx, tx, before)
 	})
 	return removed, err
 }

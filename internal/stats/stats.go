@@ -65,6 +65,8 @@ type Store struct {
 	mu      sync.Mutex
 	pending map[key]int64
 	sites   map[int64]int // how many pending counters each site has
+
+	installs installs
 }
 
 // NewStore makes a store. now is the system's clock when it is nil.
@@ -161,10 +163,11 @@ func (s *Store) Run(ctx context.Context) {
 // Flush writes what was added since the last time. After an error it is kept
 // for the next one.
 func (s *Store) Flush(ctx context.Context) error {
+	installs := s.flushInstalls(ctx)
 	s.mu.Lock()
 	if len(s.pending) == 0 {
 		s.mu.Unlock()
-		return nil
+		return installs
 	}
 	taken := s.pending
 	s.pending, s.sites = map[key]int64{}, map[int64]int{}
@@ -176,7 +179,7 @@ func (s *Store) Flush(ctx context.Context) error {
 	// Every process writes in the same order, so that none waits for another in a circle.
 	slices.SortFunc(keys, compare)
 	today := day(s.now()).UnixMilli()
-	var failed error
+	failed := installs
 	for part := range slices.Chunk(keys, 500) { // the register's writer waits behind no long transaction
 		if err := s.write(ctx, part, taken, today); err != nil {
 			failed = errors.Join(failed, err)

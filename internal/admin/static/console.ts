@@ -141,6 +141,96 @@ function livePreview(form: HTMLFormElement): void {
   });
 }
 
+interface Concern {
+  readonly ids: readonly string[];
+  readonly kind: string;
+  readonly where: string;
+  readonly says: string;
+  readonly source: string;
+}
+
+function element(name: string, className: string, text = ""): HTMLElement {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** What regulators object to stands beside the field that it is about, while it is edited. */
+function concerns(form: HTMLFormElement): void {
+  const all = form.querySelector<HTMLDetailsElement>("[data-concerns]");
+  if (!all) return;
+  const list = all.querySelector("ul");
+  const said = all.querySelector<HTMLElement>("[data-concern-count]");
+  const show = (found: readonly Concern[]): void => {
+    form.querySelectorAll<HTMLElement>("[data-concern]").forEach((old) => {
+      document.querySelectorAll(`[aria-describedby~="${old.id}"]`).forEach((input) => {
+        const rest = (input.getAttribute("aria-describedby") ?? "").split(" ").filter((id) => id !== old.id);
+        if (rest.length) input.setAttribute("aria-describedby", rest.join(" "));
+        else input.removeAttribute("aria-describedby");
+      });
+      old.remove();
+    });
+    const counts = new Map<Element, number>();
+    list?.replaceChildren();
+    found.forEach(({ ids, kind, where, says, source }, i) => {
+      const parts = (): HTMLElement[] => [element("span", "badge warn", kind), element("p", "", says), element("small", "soft", source)];
+      const item = element("li", "");
+      const link = element("a", "", where) as HTMLAnchorElement;
+      link.href = `#${ids[0] ?? ""}`;
+      const [badge, ...rest] = parts();
+      item.append(badge!, " ", link, ...rest);
+      list?.append(item);
+      ids.forEach((id, j) => {
+        const input = document.getElementById(id);
+        if (!input) return;
+        const note = element("div", "concern stack-s");
+        note.id = `concern-${i}-${j}`;
+        note.dataset.concern = "";
+        note.append(...parts());
+        const field = input.closest(".field, .check") ?? input;
+        if (field === input) field.append(note);
+        else field.after(note);
+        input.setAttribute("aria-describedby", `${input.getAttribute("aria-describedby") ?? ""} ${note.id}`.trim());
+        for (let fold = input.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) counts.set(fold, (counts.get(fold) ?? 0) + 1);
+      });
+    });
+    counts.forEach((count, fold) => {
+      const badge = element("span", "badge warn", String(count));
+      badge.dataset.concern = "";
+      badge.title = "What to look at in here";
+      fold.querySelector("summary")?.append(badge);
+    });
+    all.hidden = !found.length;
+    if (said) said.textContent = found.length === 1 ? "1 thing" : `${found.length} things`;
+  };
+  let turn = 0;
+  let timer = 0;
+  const ask = async (): Promise<void> => {
+    const mine = ++turn;
+    try {
+      const answer = await fetch(all.dataset.concerns!, {
+        method: "POST",
+        body: new URLSearchParams([...new FormData(form)].filter((e): e is [string, string] => typeof e[1] === "string")),
+      });
+      if (answer.ok && mine === turn) show((await answer.json()) as Concern[]);
+    } catch {
+      // The page that publishes says them all again.
+    }
+  };
+  form.addEventListener("input", (event) => {
+    if (["mode", "width"].includes((event.target as HTMLInputElement).name)) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => void ask(), 400);
+  });
+  all.addEventListener("click", (event) => {
+    // A field in a folded section is unfolded before the link leads there.
+    const target = event.target instanceof HTMLAnchorElement && document.getElementById(event.target.hash.slice(1));
+    for (let fold = target && target.closest("details"); fold; fold = fold.parentElement?.closest("details") ?? null) fold.open = true;
+  });
+  void ask();
+}
+
 /** The stage shows a whole desktop or phone at whatever width it has. */
 function fitStage(stage: HTMLElement): void {
   const frame = stage.querySelector("iframe");
@@ -154,11 +244,48 @@ function fitStage(stage: HTMLElement): void {
   fit();
 }
 
+/** A sentence that is asked for again while somebody waits for it to change, in seconds. */
+const POLL = 5;
+function poll(said: HTMLElement): void {
+  const ask = async (): Promise<void> => {
+    try {
+      const answer = await fetch(said.dataset.poll!, { headers: { Accept: "text/plain" } });
+      const text = answer.ok && (answer.headers.get("Content-Type") ?? "").startsWith("text/plain") ? await answer.text() : "";
+      // A status that is written again is read out again.
+      if (text && text !== said.textContent) {
+        said.textContent = text;
+        said.classList.toggle("good", text.startsWith("Seen"));
+      }
+    } catch {
+      // The next time may work.
+    }
+    setTimeout(() => void ask(), POLL * 1000);
+  };
+  setTimeout(() => void ask(), POLL * 1000);
+}
+
+/** A day and time is the reader's own, and is sent as the moment that it is. */
+function localSchedule(form: HTMLFormElement): void {
+  const at = form.elements.namedItem("at") as HTMLInputElement;
+  const utc = form.elements.namedItem("at_utc") as HTMLInputElement;
+  const zone = form.querySelector<HTMLElement>("[data-zone]");
+  if (zone) zone.textContent = `in your time zone (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+  const tell = (): void => {
+    const moment = new Date(at.value);
+    utc.value = Number.isNaN(moment.getTime()) ? "" : moment.toISOString();
+  };
+  at.addEventListener("input", tell);
+  form.addEventListener("submit", tell);
+}
+
 localTimes(document);
+document.querySelectorAll<HTMLFormElement>("[data-schedule]").forEach(localSchedule);
+document.querySelectorAll<HTMLElement>("[data-poll]").forEach(poll);
 copyButtons(document);
 document.querySelectorAll<HTMLFormElement>("form[data-guard]").forEach(guardChanges);
 document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) => {
   colours(form);
   livePreview(form);
+  concerns(form);
 });
 document.querySelectorAll<HTMLElement>(".stage").forEach(fitStage);

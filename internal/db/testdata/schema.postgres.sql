@@ -28,6 +28,7 @@ CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
 CREATE UNIQUE INDEX forgotten_file_pkey ON public.forgotten_file USING btree (id, name)
 CREATE UNIQUE INDEX forgotten_pkey ON public.forgotten USING btree (id)
 CREATE UNIQUE INDEX handover_used_pkey ON public.handover_used USING btree (id)
+CREATE UNIQUE INDEX installed_pkey ON public.installed USING btree (site_id, host, page)
 CREATE UNIQUE INDEX invitation_organisation_id_email_key ON public.invitation USING btree (organisation_id, email)
 CREATE UNIQUE INDEX invitation_pkey ON public.invitation USING btree (id)
 CREATE UNIQUE INDEX invitation_token_hash_key ON public.invitation USING btree (token_hash)
@@ -54,7 +55,10 @@ CREATE UNIQUE INDEX setup_link_pkey ON public.setup_link USING btree (token_hash
 CREATE UNIQUE INDEX sign_in_step_pkey ON public.sign_in_step USING btree (token_hash)
 CREATE UNIQUE INDEX site_domain_pkey ON public.site_domain USING btree (site_id, domain)
 CREATE UNIQUE INDEX site_pkey ON public.site USING btree (id)
+CREATE UNIQUE INDEX site_schedule_pkey ON public.site_schedule USING btree (site_id)
+CREATE UNIQUE INDEX site_setup_pkey ON public.site_setup USING btree (site_id)
 CREATE UNIQUE INDEX site_site_key ON public.site USING btree (site)
+CREATE UNIQUE INDEX site_stale_pkey ON public.site_stale USING btree (site_id, language, field)
 CREATE UNIQUE INDEX span_pkey ON public.span USING btree (site_id, run)
 CREATE UNIQUE INDEX tail_pkey ON public.tail USING btree (site_id, idx)
 CREATE UNIQUE INDEX tile_pkey ON public.tile USING btree (site_id, level, n)
@@ -150,6 +154,13 @@ forgotten_file.id text not null
 forgotten_file.name text not null
 handover_used.id text not null
 handover_used.until bigint not null
+installed.current_at bigint not null
+installed.form text not null
+installed.host text not null
+installed.old_at bigint not null
+installed.old_version text not null
+installed.page text not null
+installed.site_id bigint not null
 invitation.created_at bigint not null
 invitation.email text not null
 invitation.expires_at bigint not null
@@ -260,6 +271,21 @@ site.version text
 site_domain.domain text not null
 site_domain.position bigint not null
 site_domain.site_id bigint not null
+site_schedule.content text not null
+site_schedule.id text not null
+site_schedule.member_id text not null
+site_schedule.problem text not null
+site_schedule.publish_at bigint not null
+site_schedule.scheduled_at bigint not null
+site_schedule.scheduled_by text not null
+site_schedule.site_id bigint not null
+site_schedule.version text not null
+site_setup.site_id bigint not null
+site_setup.step bigint not null
+site_stale.field text not null
+site_stale.language text not null
+site_stale.site_id bigint not null
+site_stale.source text not null
 span.earliest bigint not null
 span.latest bigint not null
 span.run bigint not null

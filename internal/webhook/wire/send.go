@@ -5,7 +5,6 @@ package wire
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"io"
@@ -40,61 +39,12 @@ const (
 // against; nil: the system's.
 func NewSender(version string, private bool, roots *x509.CertPool) *Sender {
 	s := &Sender{private: private, agent: "Assent/" + version}
-	dialer := &net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second, Control: s.control}
 	s.client = &http.Client{
-		Timeout: answerTime,
-		Transport: &http.Transport{
-			Proxy: nil, // it would resolve names itself
-			// The dialer resolves the name and connects to what it found; control sees
-			// each address before the connection, so a name that resolves to another
-			// one a moment later changes nothing.
-			DialContext: dialer.DialContext, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-			TLSHandshakeTimeout: 5 * time.Second, MaxIdleConns: 32, MaxIdleConnsPerHost: 2, IdleConnTimeout: 30 * time.Second,
-			MaxResponseHeaderBytes: 16 << 10, DisableCompression: true,
-		},
+		Timeout:       answerTime,
+		Transport:     Transport(private, roots),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return s
-}
-
-// errPrivate refuses an address that is not public.
-var errPrivate = fault.New(fault.Forbidden, "The address leads into a private network, and messages go to public addresses only. serve --allow-private lets them.")
-
-func (s *Sender) control(_, address string, _ syscall.RawConn) error {
-	if s.private {
-		return nil
-	}
-	at, err := netip.ParseAddrPort(address)
-	if err != nil || !public(at.Addr()) {
-		return errPrivate
-	}
-	return nil
-}
-
-// notPublic are networks that netip's own questions leave out (IANA special-purpose
-// registries; those that lead to an IPv4 address in disguise).
-var notPublic = func() (list []netip.Prefix) {
-	for _, p := range []string{
-		"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
-		"::/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20", "5f00::/16", "fec0::/10",
-	} {
-		list = append(list, netip.MustParsePrefix(p))
-	}
-	return list
-}()
-
-// public tells whether an address belongs to the internet.
-func public(a netip.Addr) bool {
-	a = a.Unmap().WithZone("")
-	if !a.IsGlobalUnicast() || a.IsPrivate() || a.IsLoopback() || a.IsLinkLocalUnicast() {
-		return false
-	}
-	for _, p := range notPublic {
-		if p.Contains(a) {
-			return false
-		}
-	}
-	return true
 }
 
 // CheckURL says what is wrong with an endpoint's address. Where its name leads is
