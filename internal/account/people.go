@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -66,7 +68,7 @@ func (s *Store) Invite(ctx context.Context, j Joining) (token string, err error)
 		if err := replaceInvitation(ctx, tx, i, hexHash(token)); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberInvited, Organisation: j.Organisation, Detail: map[string]string{"role": string(j.Role)}})
+		return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberInvited, Organisation: j.Organisation, Target: i.ID, Detail: map[string]string{"role": string(j.Role)}})
 	})
 	if err != nil {
 		return "", err
@@ -88,7 +90,7 @@ func (s *Store) Withdraw(ctx context.Context, organisation, id, by string) error
 		if gone, err := deleteInvitation(ctx, tx, organisation, id); err != nil || !gone {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: InvitationWithdrawn, Organisation: organisation})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: InvitationWithdrawn, Organisation: organisation, Target: id})
 	})
 }
 
@@ -178,11 +180,16 @@ func (s *Store) ChangeRole(ctx context.Context, memberID string, j Joining) erro
 		if err := s.keepOwner(ctx, tx, j.Organisation, memberID, j.Role == Owner); err != nil {
 			return err
 		}
+		before, until, err := selectRole(ctx, tx, j.Organisation, memberID)
+		if err != nil {
+			return orElse(noRows(err), errNoMember)
+		}
 		changed, err := updateMembership(ctx, tx, j.Organisation, memberID, j.Role, j.Until)
 		if err != nil || !changed {
 			return orElse(err, errNoMember)
 		}
-		return s.log(ctx, tx, Activity{MemberID: j.By, Action: RoleChanged, Organisation: j.Organisation, Detail: map[string]string{"member": memberID, "role": string(j.Role)}})
+		return s.log(ctx, tx, Activity{MemberID: j.By, Action: RoleChanged, Organisation: j.Organisation, Target: memberID,
+			Fields: db.Fields(roleFields(before, until), roleFields(j.Role, j.Until))})
 	})
 }
 
@@ -193,11 +200,15 @@ func (s *Store) RemoveMember(ctx context.Context, organisation, memberID, by str
 		if err := s.keepOwner(ctx, tx, organisation, memberID, false); err != nil {
 			return err
 		}
+		role, until, err := selectRole(ctx, tx, organisation, memberID)
+		if err != nil {
+			return orElse(noRows(err), errNoMember)
+		}
 		removed, err := deleteMembership(ctx, tx, organisation, memberID)
 		if err != nil || !removed {
 			return orElse(err, errNoMember)
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberRemoved, Organisation: organisation, Detail: map[string]string{"member": memberID}})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberRemoved, Organisation: organisation, Target: memberID, Fields: db.Fields(roleFields(role, until), nil)})
 	})
 }
 
@@ -258,12 +269,6 @@ func (s *Store) Leave(ctx context.Context, operator *Member, organisation string
 	})
 }
 
-// Visits lists when operators looked into an organisation and why, the newest 20.
-func (s *Store) Visits(ctx context.Context, organisation string) ([]Activity, error) {
-	list, err := selectActivitiesByAction(ctx, s.db.Read(), organisation, OperatorEntered, 20)
-	return list, s.db.Explain(err)
-}
-
 // Emails maps members' IDs to their addresses, as far as they are known.
 func (s *Store) Emails(ctx context.Context, ids []string) (map[string]string, error) {
 	found, err := selectEmails(ctx, s.db.Read(), ids)
@@ -290,7 +295,7 @@ func (s *Store) SetOperator(ctx context.Context, email string, operator bool) er
 				return err
 			}
 		}
-		return s.log(ctx, tx, Activity{Action: action, Detail: map[string]string{"member": m.ID}})
+		return s.log(ctx, tx, Activity{Action: action, Target: m.ID, Fields: db.Fields(map[string]string{"operator": strconv.FormatBool(m.Operator)}, map[string]string{"operator": strconv.FormatBool(operator)})})
 	})
 }
 

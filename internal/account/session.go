@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -79,7 +80,7 @@ func (s *Store) noteFailure(ctx context.Context, memberID string) {
 	if n == 0 {
 		return
 	}
-	_ = s.Log(ctx, Activity{MemberID: memberID, Action: SignInFailed, Detail: map[string]string{"times": strconv.Itoa(n)}})
+	_ = s.Log(db.As(ctx, db.Actor{Kind: db.Nobody}), Activity{About: memberID, Action: SignInFailed, Detail: map[string]string{"times": strconv.Itoa(n)}})
 }
 
 // Open starts a session for a member who has just proved who they are by other

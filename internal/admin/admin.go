@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -22,6 +23,7 @@ type Deps struct {
 	Stats    *stats.Store
 	Counters *stats.Counters
 	Webhooks *webhook.Store
+	Audit    *audit.Store
 	Scrub    func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.

@@ -19,6 +19,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/admin"
+	"assent/internal/audit"
 	"assent/internal/banner"
 	"assent/internal/consent"
 	"assent/internal/db"
@@ -45,6 +46,7 @@ type desk struct {
 	stats    *stats.Store
 	counters *stats.Counters
 	webhooks *webhook.Store
+	audit    *audit.Store
 	server   *httptest.Server
 	client   *http.Client // keeps cookies, follows no redirects
 	posted   atomic.Int64 // previews that were asked for by POST
@@ -67,7 +69,8 @@ func newDesk(t *testing.T) *desk {
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
-	console := admin.New(admin.Deps{Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
+	k.audit = audit.NewStore(audit.Config{DB: d, Signer: reg.Signer, OpenHead: reg.OpenHead, Host: func() string { return "consent.test" }, Now: time.Now})
+	console := admin.New(admin.Deps{Audit: k.audit, Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		console.ServeHTTP(w, r)

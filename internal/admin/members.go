@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 	"assent/internal/fault"
 	"assent/internal/web"
 )
@@ -40,8 +41,8 @@ type membersPage struct {
 	Page
 	Members     []memberRow
 	Invitations []account.Invitation
-	Visits      []account.Activity // of operators, newest first
-	Roles       []option           // for the form, with what was chosen
+	Visits      []visit  // of operators, newest first
+	Roles       []option // for the form, with what was chosen
 	Email, Name string
 	Until       string
 	Errors      problems
@@ -85,8 +86,7 @@ func (c *console) membersPage(r *request) (p membersPage, err error) {
 	if p.Invitations, err = c.Accounts.Invitations(r.Context(), organisation); err != nil {
 		return p, err
 	}
-	p.Visits, err = c.Accounts.Visits(r.Context(), organisation)
-	return p, err
+	return p, c.visits(r, &p)
 }
 
 func (c *console) listMembers(w http.ResponseWriter, r *request) error {
@@ -241,4 +241,23 @@ func (c *console) join(w http.ResponseWriter, r *request) error {
 	}
 	http.Redirect(w, r.Request, "/console/sites?done=joined", http.StatusSeeOther)
 	return nil
+}
+
+// visit is an operator's look into the organisation.
+type visit struct {
+	Time          time.Time
+	Email, Reason string
+}
+
+// visits lists the newest 20.
+func (c *console) visits(r *request, p *membersPage) error {
+	list, err := c.Audit.Search(r.Context(), audit.Query{Organisation: r.access.Organisation.ID, Action: account.OperatorEntered, Limit: 20})
+	if err != nil {
+		return err
+	}
+	names, err := c.actorNames(r, list)
+	for _, e := range list {
+		p.Visits = append(p.Visits, visit{e.At, names[e.ActorID], e.Detail["reason"]})
+	}
+	return err
 }

@@ -276,6 +276,13 @@ func (s *settling) apply(ctx context.Context, out *Restored) error {
 		if len(s.rename) == 0 {
 			return nil
 		}
+		key, err := s.Register.Signer(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.Audit.Resign(ctx, tx, key.Public().(ed25519.PublicKey), key, hostAlone(s.host())+"/"+epoch, map[string]string{"why": "restored from a backup"}); err != nil {
+			return err
+		}
 		return db.SetSetting(ctx, tx, epochSetting, epoch)
 	})
 	if err != nil {

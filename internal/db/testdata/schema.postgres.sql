@@ -1,5 +1,9 @@
 CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
 CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
+CREATE INDEX audit_entry_by_action ON public.audit_entry USING btree (organisation_id, action, idx)
+CREATE INDEX audit_entry_by_actor ON public.audit_entry USING btree (organisation_id, actor, idx)
+CREATE INDEX audit_entry_by_site ON public.audit_entry USING btree (organisation_id, site, idx)
+CREATE INDEX audit_entry_by_time ON public.audit_entry USING btree (organisation_id, "time")
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
 CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
@@ -13,6 +17,9 @@ CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX api_answer_pkey ON public.api_answer USING btree (token_id, idempotency_key)
 CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
 CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
+CREATE UNIQUE INDEX audit_entry_pkey ON public.audit_entry USING btree (organisation_id, idx)
+CREATE UNIQUE INDEX audit_log_pkey ON public.audit_log USING btree (organisation_id)
+CREATE UNIQUE INDEX audit_tile_pkey ON public.audit_tile USING btree (organisation_id, level, n)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
@@ -85,6 +92,25 @@ api_token.scopes text not null
 api_token.site text not null
 api_token.token_hash text not null
 api_token.used_at bigint not null
+audit_entry.action text not null
+audit_entry.actor text not null
+audit_entry.commitment text not null
+audit_entry.entry text not null
+audit_entry.erased_by bigint not null
+audit_entry.idx bigint not null
+audit_entry.organisation_id text not null
+audit_entry.salt text not null
+audit_entry.site text not null
+audit_entry.time bigint not null
+audit_log.checkpoint text not null
+audit_log.days bigint not null
+audit_log.organisation_id text not null
+audit_log.origin text not null
+audit_log.size bigint not null
+audit_tile.data text not null
+audit_tile.level bigint not null
+audit_tile.n bigint not null
+audit_tile.organisation_id text not null
 bundle.brotli bytea not null
 bundle.build text not null
 bundle.etag text not null

@@ -31,6 +31,37 @@ CREATE TABLE api_token (
   used_at    bigint not null,               -- to the hour; 0: never
   revoked_at bigint not null                -- 0: it was not
 )
+CREATE TABLE audit_entry (
+  organisation_id text not null,
+  idx        bigint not null,                -- in the tree
+  time       bigint not null,
+  actor      text not null,                  -- kind, and behind a space the ID of a member or a token
+  action     text not null,                  -- for example site.publish, member.sign_in
+  site       text not null,                  -- site key, or empty
+  commitment text not null,                  -- HMAC-SHA256(salt, entry), hex: the leaf
+  salt       text not null,                  -- hex; empty: the entry was erased
+  entry      text not null,                  -- canonical JSON (RFC 8785) of receipt.AuditEntry; empty: erased
+  erased_by  bigint not null,                -- index of the entry that says so; -1: it was not
+  primary key (organisation_id, idx)
+)
+CREATE INDEX audit_entry_by_action on audit_entry (organisation_id, action, idx)
+CREATE INDEX audit_entry_by_actor on audit_entry (organisation_id, actor, idx)
+CREATE INDEX audit_entry_by_site on audit_entry (organisation_id, site, idx)
+CREATE INDEX audit_entry_by_time on audit_entry (organisation_id, time)
+CREATE TABLE audit_log (
+  organisation_id text not null primary key, -- empty: what belongs to no organisation
+  origin     text not null,                  -- name of the log
+  size       bigint not null,                -- entries in the tree
+  checkpoint text not null,                  -- signed (C2SP tlog-checkpoint); empty: nothing yet
+  days       bigint not null                 -- how long entries are kept
+)
+CREATE TABLE audit_tile (
+  organisation_id text not null,
+  level      bigint not null,                -- -1 entry bundles, 0 and up hash tiles
+  n          bigint not null,
+  data       text not null,                  -- base64
+  primary key (organisation_id, level, n)
+)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
