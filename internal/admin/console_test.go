@@ -69,7 +69,7 @@ func newDesk(t *testing.T) *desk {
 	}
 	k := &desk{t: t, db: d, register: reg, sites: site.NewStore(d, banner.Compile, createLog), accounts: account.NewStore(d, nil), stats: stats.NewStore(d, nil), counters: stats.NewCounters(d, nil, stats.Register{})}
 	k.webhooks = openWebhooks(d, reg, k.sites, key.Seed())
-	k.audit = audit.NewStore(audit.Config{DB: d, Signer: reg.Signer, OpenHead: reg.OpenHead, Host: func() string { return "consent.test" }, Now: time.Now})
+	k.keepAudit()
 	console := admin.New(admin.Deps{Audit: k.audit, Sites: k.sites, Register: reg, Accounts: k.accounts, Stats: k.stats, Counters: k.counters, Webhooks: k.webhooks, Preview: banner.Preview,
 		PublicURL: func() string { return "https://consent.test" }})
 	k.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -81,6 +81,11 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(k.server.Close)
 	k.client = k.stranger()
 	return k
+}
+
+// keepAudit has changes written into the audit log.
+func (k *desk) keepAudit() {
+	k.audit = audit.NewStore(audit.Config{DB: k.db, Signer: k.register.Signer, OpenHead: k.register.OpenHead, Host: func() string { return "consent.test" }, Now: time.Now})
 }
 
 // stranger is another browser, signed out.

@@ -326,6 +326,11 @@ func (s *settling) whole(ctx context.Context, out *Restored) error {
 	if err != nil {
 		return err
 	}
+	audits, err := s.Audit.Fsck(ctx)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, audits.Findings...)
 	out.Records, out.Findings = report.Records, report.Problems+int64(len(problems))
 	for _, f := range report.Findings {
 		problems = append(problems, f.Message)

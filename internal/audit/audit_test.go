@@ -238,7 +238,9 @@ func TestFsckFindsWhatWasChanged(t *testing.T) {
 		k.found("no entry says so")
 		k.exec("delete from audit_entry where idx = 9")
 		k.found("says that it has 10")
-		err := k.db.Write(ctx, func(tx *sql.Tx) error { return k.db.Record(ctx, tx, db.Change{Action: "site.add", Organisation: "first"}) })
+		err := k.db.Write(ctx, func(tx *sql.Tx) error {
+			return k.db.Record(ctx, tx, db.Change{Action: "site.add", Organisation: "first"})
+		})
 		if fault.KindOf(err) != fault.Unavailable {
 			t.Errorf("a damaged log goes on: %v", err)
 		}

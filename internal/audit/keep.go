@@ -33,14 +33,8 @@ func (s *Store) Keep(ctx context.Context, organisation string, days int64) error
 		if _, err := tx.ExecContext(ctx, "update audit_log set days = $1 where organisation_id = $2", days, organisation); err != nil {
 			return err
 		}
-		return s.enter(ctx, tx, organisation, db.Change{Action: Keeping, Fields: []db.Field{{Name: "days", Before: strconv.FormatInt(before, 10), After: strconv.FormatInt(days, 10)}}})
+		return s.db.Record(ctx, tx, db.Change{Action: Keeping, Organisation: organisation, Fields: []db.Field{{Name: "days", Before: strconv.FormatInt(before, 10), After: strconv.FormatInt(days, 10)}}})
 	})
-}
-
-// enter writes an entry into the log of one organisation, "" too.
-func (s *Store) enter(ctx context.Context, tx *sql.Tx, organisation string, c db.Change) error {
-	_, err := s.append(ctx, tx, organisation, []*receipt.AuditEntry{entryOf(ctx, c, organisation, c.Site, s.c.Now().UTC().Truncate(time.Millisecond))})
-	return err
 }
 
 const blank = "update audit_entry set actor = '', action = '', site = '', salt = '', entry = '', erased_by = $1 where organisation_id = $2 and "
