@@ -131,7 +131,7 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 		}
 		m = s.newMember(email, n.Name)
 	}
-	if err := CheckPassword(n.Password, m.Email, n.Names...); err != nil {
+	if err := s.CheckPassword(n.Password, m.Email, n.Names...); err != nil {
 		return nil, err
 	}
 	hash, err := s.hasher.hash(ctx, n.Password)
@@ -156,6 +156,9 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 			return err
 		}
 		if err := deleteSessionsOf(ctx, tx, m.ID, nil); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, m.ID, LetterPassword, ""); err != nil {
 			return err
 		}
 		return s.log(ctx, tx, Activity{MemberID: m.ID, Action: PasswordSet})

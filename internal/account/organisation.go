@@ -164,6 +164,7 @@ type Joining struct {
 	Role         Role
 	Until        time.Time // zero: without end; an auditor has one
 	By           string    // the acting member's ID, "" for the command line
+	Language     string    // of an invitation's letter, BCP 47
 }
 
 // AuditFor is how long an auditor may look when nobody says otherwise.

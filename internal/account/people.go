@@ -56,6 +56,9 @@ func (s *Store) Invite(ctx context.Context, j Joining) (token string, err error)
 	token = newToken()
 	now := s.now()
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.mayInvite(ctx, tx, j.By); err != nil {
+			return err
+		}
 		belongs, err := belongsByEmail(ctx, tx, j.Organisation, email, now)
 		if err != nil {
 			return err
@@ -66,6 +69,9 @@ func (s *Store) Invite(ctx context.Context, j Joining) (token string, err error)
 		i := Invitation{ID: uuid.Must(uuid.NewV7()).String(), Organisation: Organisation{ID: j.Organisation}, Email: email, Name: strings.TrimSpace(j.Name),
 			Role: j.Role, Until: j.Until, CreatedAt: now, ExpiresAt: now.Add(InvitationLifetime), by: j.By}
 		if err := replaceInvitation(ctx, tx, i, hexHash(token)); err != nil {
+			return err
+		}
+		if err := s.mailInvitation(ctx, tx, i, j.Language, token); err != nil {
 			return err
 		}
 		return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberInvited, Organisation: j.Organisation, Target: i.ID, Detail: map[string]string{"role": string(j.Role)}})
@@ -140,7 +146,7 @@ func (s *Store) Accept(ctx context.Context, token string, signedIn *Member, n Ne
 		if err := checkName(n.Name); err != nil {
 			return nil, err
 		}
-		if err := CheckPassword(n.Password, i.Email, n.Names...); err != nil {
+		if err := s.CheckPassword(n.Password, i.Email, n.Names...); err != nil {
 			return nil, err
 		}
 		if hash, err = s.hasher.hash(ctx, n.Password); err != nil {
@@ -153,12 +159,21 @@ func (s *Store) Accept(ctx context.Context, token string, signedIn *Member, n Ne
 		m.Ready = true
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		var mailed bool
+		if err := tx.QueryRowContext(ctx, "select mailed from invitation where id = $1", i.ID).Scan(&mailed); err != nil {
+			return orElse(noRows(err), errInvitation)
+		}
 		// Two may hold the link: only one of them deletes its row.
 		if used, err := deleteInvitation(ctx, tx, i.Organisation.ID, i.ID); err != nil || !used {
 			return orElse(err, errInvitation)
 		}
 		if isNew {
 			if err := insertMember(ctx, tx, m, hash); err != nil {
+				return err
+			}
+		}
+		if mailed {
+			if err := s.verify(ctx, tx, m.ID); err != nil {
 				return err
 			}
 		}

@@ -167,7 +167,7 @@ func (s *Store) ChangePassword(ctx context.Context, token, current, next string,
 	if err != nil {
 		return s.db.Explain(err)
 	}
-	if err := CheckPassword(next, m.Email, names...); err != nil {
+	if err := s.CheckPassword(next, m.Email, names...); err != nil {
 		return err
 	}
 	ok, err := s.hasher.matches(ctx, stored, current)
@@ -186,6 +186,9 @@ func (s *Store) ChangePassword(ctx context.Context, token, current, next string,
 			return err
 		}
 		if err := deleteSessionsOf(ctx, tx, m.ID, hashToken(token)); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, m.ID, LetterPassword, ""); err != nil {
 			return err
 		}
 		return s.log(ctx, tx, Activity{MemberID: m.ID, Action: PasswordChanged})

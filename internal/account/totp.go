@@ -152,6 +152,9 @@ func (s *Store) ConfirmSecondFactor(ctx context.Context, memberID, code string) 
 		if err := replaceRecovery(ctx, tx, memberID, hashes); err != nil {
 			return err
 		}
+		if err := s.tell(ctx, tx, memberID, LetterFactor, ""); err != nil {
+			return err
+		}
 		return s.log(ctx, tx, Activity{MemberID: memberID, Action: SecondFactorOn, Fields: []db.Field{{Name: "second_factor", Before: "off", After: "on"}}})
 	})
 	if err != nil {
@@ -166,6 +169,9 @@ func (s *Store) DropSecondFactor(ctx context.Context, memberID, by string) error
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		was, err := deleteTOTP(ctx, tx, memberID)
 		if err != nil || !was {
+			return err
+		}
+		if err := s.tell(ctx, tx, memberID, LetterFactor, ""); err != nil {
 			return err
 		}
 		return s.log(ctx, tx, Activity{MemberID: by, About: memberID, Action: SecondFactorOff, Fields: []db.Field{{Name: "second_factor", Before: "on", After: "off"}}})

@@ -63,6 +63,7 @@ var activityWords = map[string]string{
 	account.OperatorEntered: "Looked in as an operator", account.OperatorLeft: "Left as an operator",
 	account.OperatorMade: "Made somebody an operator of the server", account.OperatorUnmade: "Made somebody an operator no longer",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
+	account.ConfirmAsked: "Asked for a letter to confirm the address", account.Confirmed: "Confirmed the address", account.PasswordAsked: "Asked for a new password by mail", account.NewDevice: "Signed in from a browser that was not known",
 	audit.Exported: "Exported the activity", audit.Expired: "Removed entries whose time was over", audit.Erased: "Removed an entry",
 	audit.Keeping: "Changed how long the activity is kept", audit.Signed: "Went on under another key or name",
 }

@@ -42,9 +42,10 @@ type Deps struct {
 // console is the handler's state.
 type console struct {
 	Deps
-	limits *account.Limiter
-	assets *assets
-	views  *views
+	limits    *account.Limiter
+	forgotten chan struct{} // holds one for each request that is worked on
+	assets    *assets
+	views     *views
 }
 
 // New returns the console, to be mounted at /console/.
@@ -55,7 +56,7 @@ func New(d Deps) http.Handler {
 	if d.Network == nil {
 		d.Network = networkOf
 	}
-	c := &console{Deps: d, limits: account.NewLimiter(d.Now), assets: newAssets()}
+	c := &console{Deps: d, limits: account.NewLimiter(d.Now), assets: newAssets(), forgotten: make(chan struct{}, forgottenAtOnce)}
 	c.views = newViews(c.assets)
 	return c.guard(c.mux())
 }

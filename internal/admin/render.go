@@ -40,6 +40,8 @@ var done = map[string]string{
 	"password":  "Your password is changed. Your other sessions are ended.",
 	"added":     "The site is added and its first version is in force. Paste the tag to start.",
 	"saved":     "Saved.",
+	"confirmed": "Your address is confirmed.",
+	"confirm":   "The letter is on its way. Its link works once, and for 24 hours.",
 	"removed":   "Removed. It holds at once.",
 	"ended":     "The session is ended.",
 	"joined":    "Welcome. You belong to the organisation now.",

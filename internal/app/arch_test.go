@@ -41,6 +41,7 @@ var arrows = map[string][]string{
 	"internal/regime/packs":    {},
 	"internal/regime/gen":      {"internal/regime"},
 	"internal/account":         {},
+	"internal/account/gen":     {"internal/account"},
 	"internal/stats":           {"internal/site"},
 	"internal/site":            {"internal/regime/packs"},
 	"internal/catalogue":       {"internal/site"},

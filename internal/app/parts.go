@@ -116,6 +116,11 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
+	breached, err := account.OpenBreached(c.Breached)
+	if err != nil {
+		return err
+	}
+	p.Accounts.UseBreached(breached)
 	p.Audit = audit.NewStore(audit.Config{DB: p.DB, Signer: p.Register.Signer, OpenHead: p.Register.OpenHead, Host: p.host, Now: time.Now})
 	if !c.Inspect {
 		if err := p.Audit.Adopt(ctx); err != nil {

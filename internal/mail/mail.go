@@ -35,6 +35,13 @@ const (
 	Invitation Kind = "invitation" // somebody was made a member, and sets a password
 	Reset      Kind = "reset"      // a member asked for a new password
 	Test       Kind = "test"       // assent mail test
+	// Those of internal/account, letter.go.
+	Join     Kind = "join"
+	Forgot   Kind = "forgot"
+	Confirm  Kind = "confirm"
+	Device   Kind = "device"
+	Password Kind = "password"
+	Factor   Kind = "factor"
 )
 
 // Data is what a letter says beside its texts. Nothing of it is trusted: names are

@@ -4,6 +4,7 @@ CREATE INDEX audit_entry_by_action ON public.audit_entry USING btree (organisati
 CREATE INDEX audit_entry_by_actor ON public.audit_entry USING btree (organisation_id, actor, idx)
 CREATE INDEX audit_entry_by_site ON public.audit_entry USING btree (organisation_id, site, idx)
 CREATE INDEX audit_entry_by_time ON public.audit_entry USING btree (organisation_id, "time")
+CREATE INDEX confirm_link_by_member ON public.confirm_link USING btree (member_id)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
 CREATE INDEX job_by_lane ON public.job USING btree (lane, due_at)
@@ -22,10 +23,12 @@ CREATE UNIQUE INDEX audit_log_pkey ON public.audit_log USING btree (organisation
 CREATE UNIQUE INDEX audit_tile_pkey ON public.audit_tile USING btree (organisation_id, level, n)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
+CREATE UNIQUE INDEX confirm_link_pkey ON public.confirm_link USING btree (token_hash)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
 CREATE UNIQUE INDEX counter_pkey ON public.counter USING btree (site_id, slot, hours, dimension)
 CREATE UNIQUE INDEX counting_pkey ON public.counting USING btree (site_id)
+CREATE UNIQUE INDEX device_pkey ON public.device USING btree (member_id, hash)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
@@ -123,6 +126,9 @@ bundle_part.gzip bytea not null
 bundle_part.name text not null
 bundle_part.plain bytea not null
 bundle_part.version text not null
+confirm_link.expires_at bigint not null
+confirm_link.member_id text not null
+confirm_link.token_hash text not null
 consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
@@ -142,6 +148,9 @@ counting.days bigint not null
 counting.site_id bigint not null
 counting.threshold bigint not null
 counting.zone text not null
+device.hash text not null
+device.member_id text not null
+device.seen_at bigint not null
 erased.act bigint not null
 erased.mark bytea not null
 erased.place bigint not null
@@ -159,6 +168,7 @@ invitation.email text not null
 invitation.expires_at bigint not null
 invitation.id text not null
 invitation.invited_by text not null
+invitation.mailed boolean not null
 invitation.name text not null
 invitation.organisation_id text not null
 invitation.role text not null
@@ -182,9 +192,11 @@ member.changed_at bigint not null
 member.created_at bigint not null
 member.email text not null
 member.id text not null
+member.language text not null
 member.name text not null
 member.operator boolean not null
 member.password text not null
+member.verified_at bigint not null
 membership.created_at bigint not null
 membership.expires_at bigint not null
 membership.member_id text not null

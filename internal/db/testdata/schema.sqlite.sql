@@ -80,6 +80,12 @@ CREATE TABLE bundle_part (
   gzip    blob not null,
   primary key (version, name)
 )
+CREATE TABLE confirm_link (
+  token_hash text not null primary key,    -- SHA-256 of the link's secret, hex
+  member_id  text not null references member(id) on delete cascade,
+  expires_at bigint not null
+)
+CREATE INDEX confirm_link_by_member on confirm_link (member_id)
 CREATE TABLE consent_place (
   site_id bigint not null,
   stretch bigint not null,                  -- idx >> 16: entering stays in one small part, a search looks into each
@@ -108,6 +114,12 @@ CREATE TABLE counting (
   threshold integer not null,                 -- smaller counts of a value are not shown
   days      integer not null,                 -- how long counters are kept
   zone      text not null                     -- IANA name, of the days
+)
+CREATE TABLE device (
+  member_id  text not null references member(id) on delete cascade,
+  hash       text not null,                -- SHA-256, hex
+  seen_at    bigint not null,
+  primary key (member_id, hash)
 )
 CREATE TABLE erased (
   place integer primary key,                -- site_id << 40 | index that the record had
@@ -140,7 +152,7 @@ CREATE TABLE invitation (
   until           bigint not null,         -- of the membership; 0: without end
   invited_by      text not null,           -- member, or empty
   created_at      bigint not null,
-  expires_at      bigint not null,
+  expires_at      bigint not null, mailed boolean not null default false,
   unique (organisation_id, email)
 )
 CREATE TABLE job (
@@ -170,7 +182,7 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-, operator boolean not null default false) without rowid
+, operator boolean not null default false, verified_at bigint not null default 0, language text not null default '') without rowid
 CREATE TABLE membership (
   organisation_id text not null references organisation(id) on delete cascade,
   member_id       text not null references member(id) on delete cascade,
