@@ -154,7 +154,7 @@ func TestEveryChangeIsWrittenDown(t *testing.T) {
 				before, _ := w.rows()
 				w.db.OnChange(func(context.Context, *sql.Tx, []db.Change) error { return errors.New("the log cannot be written") })
 				refused := send()
-				w.keepAudit()
+				w.audit.Attach()
 				if after, _ := w.rows(); after != before {
 					t.Errorf("%s changes something although no entry can be written", name)
 				}

@@ -321,6 +321,12 @@ func TestErasingOnce(t *testing.T) {
 		base := prefix + "/sites/" + w.sites[0].Key
 		body := fmt.Sprintf(`{"record_id":"%s","reason":"request"}`, w.records[0][0])
 		key := uuid.NewString()
+		// Without an entry of the audit log nothing is erased.
+		w.db.OnChange(func(context.Context, *sql.Tx, []db.Change) error { return sql.ErrConnDone })
+		if a := w.ask(token, "POST", base+"/erasures", body, key); a.status < 500 {
+			t.Errorf("without an audit log: %d %s", a.status, a.text)
+		}
+		w.audit.Attach()
 		first := w.ask(token, "POST", base+"/erasures", body, key)
 		if first.status != 200 || first.data["records"] != 1.0 || fmt.Sprint(first.data["acts"]) != fmt.Sprintf("[%d]", recordsEach) {
 			t.Fatalf("erased: %d %s", first.status, first.text)

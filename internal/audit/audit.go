@@ -61,9 +61,12 @@ type Store struct {
 // NewStore returns a store, and has the database write its changes here.
 func NewStore(c Config) *Store {
 	s := &Store{c: c, db: c.DB}
-	c.DB.OnChange(s.write)
+	s.Attach()
 	return s
 }
+
+// Attach has the database write its changes here; NewStore does so once.
+func (s *Store) Attach() { s.db.OnChange(s.write) }
 
 // head is the log of an organisation, locked by a transaction.
 type head struct {
