@@ -65,7 +65,7 @@ var changes = map[string][]change{
 		{form: func(w *town) url.Values { return url.Values{"do": {"remove"}, "member": {w.persons[2].member.ID}} }},
 	},
 	"POST /console/activity/export":         {{only: true, form: fixed("format", "csv")}, {only: true, form: fixed("format", "ndjson")}},
-	"POST /console/activity/keep":           {{form: fixed("days", "400")}},
+	"POST /console/activity/keep":           {{only: true, form: fixed("days", "400")}},
 	"POST /console/sites/new":               {{form: fixed("domains", "fresh.example")}},
 	"POST /console/sites/{site}":            {{form: fixed("domains", "shop.example more.example", "name", "Corner")}},
 	"POST /console/sites/{site}/statistics": {{form: fixed("threshold", "7", "days", "100", "zone", "Europe/Berlin")}},
