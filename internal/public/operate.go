@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,7 +56,8 @@ func (p *public) metrics(w http.ResponseWriter, r *http.Request) (int, error) {
 
 // meters are the counters of one public face.
 type meters struct {
-	set *metrics.Set
+	set                *metrics.Set
+	recorded, repeated sync.Map // status to *metrics.Counter
 }
 
 func newMeters(waiting func() float64) *meters {
@@ -79,11 +81,15 @@ func (m *meters) scrub(status func() register.ScrubStatus) {
 
 // decision counts a decision that is in the register, by its status.
 func (m *meters) decision(status string, repeated bool) {
-	outcome := "recorded"
+	outcome, known := "recorded", &m.recorded
 	if repeated {
-		outcome = "repeated"
+		outcome, known = "repeated", &m.repeated
 	}
-	m.set.GetOrCreateCounter(`assent_consents_total{outcome="` + outcome + `",status="` + status + `"}`).Inc()
+	counter, ok := known.Load(status)
+	if !ok {
+		counter, _ = known.LoadOrStore(status, m.set.GetOrCreateCounter(`assent_consents_total{outcome="`+outcome+`",status="`+status+`"}`))
+	}
+	counter.(*metrics.Counter).Inc()
 }
 
 // meter counts one route's answers by status.

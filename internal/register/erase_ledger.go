@@ -2,9 +2,7 @@ package register
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
 	"errors"
@@ -64,10 +62,7 @@ type Mark [16]byte
 func (r *Register) MarkOf(recordID uuid.UUID) Mark { return markOf(r.writer.marking, recordID) }
 
 func markOf(key []byte, recordID uuid.UUID) (m Mark) {
-	mac := hmac.New(sha256.New, key)
-	mac.Write(recordID[:])
-	var sum [32]byte
-	mac.Sum(sum[:0])
+	sum := receipt.Commit(key, recordID[:]) // HMAC-SHA256, without preparing the key for a second use
 	copy(m[:3], recordID[:3])
 	copy(m[3:], sum[:])
 	return m

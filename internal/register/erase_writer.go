@@ -263,6 +263,8 @@ func entriesOf(removed []removedRow, from, upto int64) (stretches []int64, prefi
 	return stretches, prefixes, indexes, runs
 }
 
+const anyErased = "select 1 from erased limit 1"
+
 const erasedColumns = "select mark, time from erased join erasure on site_id = place >> 40 and idx = act where mark "
 
 // erasedAmong finds those of the calls whose record IDs are those of erased
@@ -270,6 +272,12 @@ const erasedColumns = "select mark, time from erased join erasure on site_id = p
 func (s *statements) erasedAmong(ctx context.Context, tx *sql.Tx, calls []*call) (found map[Mark]int64, err error) {
 	if s.db.Engine == db.Postgres {
 		return collectMarks(tx.QueryContext(ctx, erasedColumns+"= any($1)", marksOf(calls)))
+	}
+	var one int
+	if err := s.one(ctx, tx, anyErased, nil, &one); errors.Is(err, sql.ErrNoRows) {
+		return nil, nil // a register that never forgot anything
+	} else if err != nil {
+		return nil, err
 	}
 	args := make([]any, 0, widest)
 	for len(calls) > 0 {

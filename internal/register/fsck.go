@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"runtime"
 	"strings"
@@ -282,11 +281,14 @@ func (c *check) full(ctx context.Context) error {
 	if c.quick {
 		return c.storedRoots(ctx)
 	}
-	workers := min(runtime.GOMAXPROCS(0), 4)
+	workers, step := min(runtime.GOMAXPROCS(0), 4), int64(1)
 	if c.r.db.Engine == db.Postgres {
-		workers *= 2 // half of them wait for the server's processes
+		workers, step = workers*2, chunksAtOnce // half of them wait for the server's processes
 	}
-	err := atOnce(workers, int64(len(c.roots)), func(n int64) error { return c.chunk(ctx, c.r.db.Read(), n) })
+	full := int64(len(c.roots))
+	err := atOnce(workers, (full+step-1)/step, func(i int64) error {
+		return c.chunks(ctx, c.r.db.Read(), i*step, min((i+1)*step, full))
+	})
 	if err != nil {
 		return err
 	}
@@ -323,70 +325,6 @@ type row struct {
 	payload               string
 	bytes                 []byte         // of the payload
 	parsed                receipt.Record // used again for each row
-}
-
-// chunk checks the records of one entry bundle and one tile of level 0.
-func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
-	first := n << tileHeight
-	width := int(min(c.size-first, tileWidth))
-	if width <= 0 {
-		return nil
-	}
-	full := width == tileWidth && n < int64(len(c.roots))
-	var bundle, hashes []byte
-	var err error
-	if full {
-		bundle, hashes, err = c.leafTiles(ctx, q, n)
-	} else {
-		bundle, hashes, err = c.tail(ctx, q, n, width)
-	}
-	if err != nil {
-		return err
-	}
-	times := [2]int64{math.MaxInt64, math.MinInt64}
-	if c.quick {
-		c.read = c.read[:0]
-	}
-	leaves := make([]tlog.Hash, width)
-	next := 0
-	var gaps []int
-	each := func(r *row) {
-		for ; next < int(r.index-first); next++ {
-			gaps = append(gaps, next)
-		}
-		c.records.Add(1)
-		c.columns(r)
-		if c.ids.Add(idSum(placeOf(c.site, r.index), r.record)); c.quick {
-			c.note(r)
-		}
-		times[0], times[1] = min(times[0], r.millis), max(times[1], r.millis)
-		if r.index < c.size>>runBits<<runBits && len(r.consent) >= prefixSize {
-			c.places[r.index>>stretchBits].Add(placeSum(r.index, r.consent[:prefixSize]))
-		}
-		leaves[next] = c.leaf(r, slot(bundle, next, entrySize), slot(hashes, next, tlog.HashSize))
-		next++
-	}
-	if err := c.rows(ctx, q, first, first+int64(width), each); err != nil {
-		return err
-	}
-	for ; next < width; next++ {
-		gaps = append(gaps, next)
-	}
-	if len(gaps) > 0 {
-		l, err := c.ledgerOf(ctx, q, first, first+int64(width))
-		if err != nil {
-			return err
-		}
-		for _, i := range gaps {
-			leaves[i] = c.gap(l, first+int64(i), slot(bundle, i, entrySize), slot(hashes, i, tlog.HashSize))
-		}
-	}
-	if full {
-		c.roots[n], c.times[n] = merge(leaves), times
-	} else {
-		c.rest = leaves
-	}
-	return nil
 }
 
 // slot is entry i of a tile, nil when the tile has none.
@@ -485,34 +423,6 @@ func (c *check) missing(index int64, entry, hash []byte) tlog.Hash {
 		return tlog.RecordHash(entry[2:])
 	}
 	return tlog.Hash{}
-}
-
-// leafTiles reads the entry bundle and the tile of level 0 of a full chunk at
-// once.
-func (c *check) leafTiles(ctx context.Context, q queryer, n int64) (bundle, hashes []byte, err error) {
-	rows, err := q.QueryContext(ctx, "select level, data from tile where site_id = $1 and level in (-1, 0) and n = $2", c.site, n)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var level int64
-		var data []byte
-		if err := rows.Scan(&level, &data); err != nil {
-			return nil, nil, err
-		}
-		if level == bundleLevel {
-			bundle = data
-		} else {
-			hashes = data
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, nil, err
-	}
-	c.width(bundleLevel, n, bundle, tileWidth*entrySize)
-	c.width(0, n, hashes, tileWidth*tlog.HashSize)
-	return bundle, hashes, nil
 }
 
 // stored reads a tile that has to be there with a certain width. A full chunk

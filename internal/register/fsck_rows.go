@@ -4,9 +4,17 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+
+	"assent/internal/db"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/stdlib"
 )
 
 const rowsQuery = `select place, time, record_id, consent_id, salt, payload from record
@@ -17,6 +25,15 @@ func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*
 	first, end := placeOf(c.site, from), placeOf(c.site, to)
 	if pool, ok := q.(*sql.DB); ok {
 		var r row
+		if c.r.db.Engine == db.Postgres {
+			return rowsOfPostgres(ctx, pool, rowsQuery, []any{first, end}, func(values [][]byte) error {
+				if err := r.takeRaw(values); err != nil {
+					return err
+				}
+				each(&r)
+				return nil
+			})
+		}
 		return c.unreadable(ctx, from, to, rowsOfDriver(ctx, pool, rowsQuery, []int64{first, end}, 6, func(values []driver.Value) error {
 			if err := r.take(values); err != nil {
 				return err
@@ -40,6 +57,53 @@ func (c *check) rows(ctx context.Context, q queryer, from, to int64, each func(*
 		each(&r)
 	}
 	return c.unreadable(ctx, from, to, rows.Err())
+}
+
+// rowsOfPostgres reads rows as the server sent them, in PostgreSQL's binary format;
+// the values are good until the next row.
+func rowsOfPostgres(ctx context.Context, pool *sql.DB, query string, args []any, each func([][]byte) error) error {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	return conn.Raw(func(of any) error {
+		c, ok := of.(*stdlib.Conn)
+		if !ok {
+			return fmt.Errorf("register: the driver's connection %T is not one of pgx", of)
+		}
+		rows, err := c.Conn().Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for first := true; rows.Next(); first = false {
+			if first && slices.ContainsFunc(rows.FieldDescriptions(), asText) {
+				return errors.New("register: the server sent numbers or bytes as text")
+			}
+			if err := each(rows.RawValues()); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
+	})
+}
+
+// asText tells whether a column whose binary format is another one came as text.
+func asText(d pgconn.FieldDescription) bool {
+	return d.DataTypeOID != pgtype.TextOID && d.Format != pgtype.BinaryFormatCode
+}
+
+// takeRaw reads a row of rowsQuery in PostgreSQL's binary format, in which an integer of eight bytes
+// has the most significant first.
+func (r *row) takeRaw(values [][]byte) error {
+	if len(values) != 6 || len(values[0]) != 8 || len(values[1]) != 8 {
+		return errors.New("register: the place of a record or its time is not a number of eight bytes")
+	}
+	r.index, r.millis = int64(binary.BigEndian.Uint64(values[0]))&maxIndex, int64(binary.BigEndian.Uint64(values[1]))
+	r.record, r.consent, r.salt = values[2], values[3], values[4]
+	r.bytes, r.payload = values[5], string(values[5])
+	return nil
 }
 
 // rowsOfDriver reads rows as the driver gives them. What database/sql does for each

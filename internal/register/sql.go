@@ -41,8 +41,12 @@ const (
 		select $3, $4, coalesce(min(time), 0), coalesce(max(time), 0) from record where place >= $1 and place < $2`
 
 	repeatColumns = storedColumns + "where record_id "
-	insertColumns = "insert into record (place, time, record_id, consent_id, salt, payload) "
+	recordColumns = "into record (place, time, record_id, consent_id, salt, payload) "
+	insertColumns = "insert " + recordColumns
 	insertOnce    = " on conflict (record_id) do nothing"
+	// On SQLite "or ignore" says more than "on conflict": no row can make the
+	// statement fail half-way, so no copies of pages are kept to undo it with.
+	insertOrIgnore = "insert or ignore " + recordColumns
 
 	// A whole batch of one log. Records, tiles and tail hang on the swap: where it
 	// finds another checkpoint, nothing at all is written. The rows affected are
@@ -106,7 +110,7 @@ func (s *statements) prepare(ctx context.Context) error {
 	if s.db.Engine != db.SQLite || s.prepared != nil {
 		return nil
 	}
-	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan, removeRange, unplaceOne, narrowSpan}
+	list := []string{logQuery, tileQuery, putTile, swapLog, tailQuery, putTail, dropTail, enterRun, enterSpan, removeRange, unplaceOne, narrowSpan, anyErased}
 	for n := 1; n <= widest; n *= 2 {
 		list = append(list, repeatsQuery(n), insertQuery(n), erasedQuery(n))
 	}
@@ -410,7 +414,7 @@ var repeatsQueries, insertQueries = func() (repeats, inserts map[int]string) {
 	for n := 1; n <= widest; n *= 2 {
 		ids, rows := strings.Repeat(", ?", n)[2:], strings.Repeat(", (?, ?, ?, ?, ?, ?)", n)[2:]
 		repeats[n] = repeatColumns + "in (" + ids + ")"
-		inserts[n] = insertColumns + "values " + rows + insertOnce
+		inserts[n] = insertOrIgnore + "values " + rows
 	}
 	return repeats, inserts
 }()

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -88,7 +89,8 @@ const patience = 2 * time.Second
 const lookAgain = 100 * time.Millisecond
 
 func limitTo(l net.Listener, limit int, patience time.Duration) *limitedListener {
-	return &limitedListener{Listener: l, places: make(chan struct{}, limit), closed: make(chan struct{}), patience: patience}
+	return &limitedListener{Listener: l, places: make(chan struct{}, limit), closed: make(chan struct{}), patience: patience,
+		start: time.Now(), open: map[*limitedConn]struct{}{}}
 }
 
 type limitedListener struct {
@@ -97,23 +99,20 @@ type limitedListener struct {
 	closed   chan struct{}
 	once     sync.Once
 	patience time.Duration
+	start    time.Time // from which waiting is counted
 
-	mu      sync.Mutex
-	sending connList // whose clients are to send
-	taking  connList // whose clients are to take what is written
+	mu   sync.Mutex
+	open map[*limitedConn]struct{}
 }
 
-// connList are connections that wait for their client, by how long.
-type connList struct{ oldest, newest *limitedConn }
-
-// limitedConn is an open connection; prev and next link it among those waiting.
+// limitedConn is an open connection. It notes when it began to wait for its client
+// without taking any lock, because that happens several times a request; whoever
+// looks for the longest wait, which is rare, looks at all of them.
 type limitedConn struct {
 	net.Conn
-	listener   *limitedListener
-	list       *connList // where it waits, nil for nowhere; owned by listener.mu
-	prev, next *limitedConn
-	since      time.Time // when it came there; owned by listener.mu
-	once       sync.Once
+	listener *limitedListener
+	since    atomic.Int64 // nanoseconds after listener.start when it began to wait, negative if for what is written to be taken; 0 while it does not wait
+	once     sync.Once
 }
 
 func (l *limitedListener) Accept() (net.Conn, error) {
@@ -139,6 +138,9 @@ func (l *limitedListener) Accept() (net.Conn, error) {
 		}
 		c := &limitedConn{Conn: inner, listener: l}
 		c.wait()
+		l.mu.Lock()
+		l.open[c] = struct{}{}
+		l.mu.Unlock()
 		return c, nil
 	}
 }
@@ -150,25 +152,37 @@ func (l *limitedListener) Close() error {
 
 // dropLongest closes the connection that has waited longest, if any does.
 func (l *limitedListener) dropLongest() bool {
+	var longest *limitedConn
+	var most time.Duration
+	var unread bool
 	l.mu.Lock()
-	c, taker := l.sending.oldest, l.taking.oldest
-	if taker != nil && time.Since(taker.since) >= l.patience && (c == nil || taker.since.Before(c.since)) {
-		c = taker
+	now := l.now()
+	for c := range l.open {
+		since := c.since.Load()
+		waited, taking := time.Duration(now-since), false
+		if since < 0 {
+			waited, taking = time.Duration(now+since), true
+		}
+		if since != 0 && waited >= most && (!taking || waited >= l.patience) {
+			longest, most, unread = c, waited, taking
+		}
 	}
-	unread := c == taker
-	if c != nil {
-		c.unlink()
+	if longest != nil {
+		delete(l.open, longest)
 	}
 	l.mu.Unlock()
-	if c == nil {
+	if longest == nil {
 		return false
 	}
-	if tcp, ok := c.Conn.(*net.TCPConn); ok && unread {
+	if tcp, ok := longest.Conn.(*net.TCPConn); ok && unread {
 		tcp.SetLinger(0) // else the system keeps what was not read, and tries for minutes
 	}
-	c.Close()
+	longest.Close()
 	return true
 }
+
+// now is the time on the listener's clock, never 0.
+func (l *limitedListener) now() int64 { return int64(time.Since(l.start)) + 1 }
 
 // Read counts as waiting too, so that slow bodies are no better than slow
 // headers: who has sent nothing for longest goes first. A read of one byte is
@@ -177,40 +191,22 @@ func (c *limitedConn) Read(p []byte) (int, error) {
 	if len(p) <= 1 {
 		return c.Conn.Read(p)
 	}
-	mine := c.begin(&c.listener.sending)
+	mine := c.since.CompareAndSwap(0, c.listener.now())
 	n, err := c.Conn.Read(p)
 	if mine {
-		c.stop()
+		c.since.Store(0)
 	}
 	return n, err
 }
 
 // Write waits for a client that does not read, once the system's buffers are full.
 func (c *limitedConn) Write(p []byte) (int, error) {
-	mine := c.begin(&c.listener.taking)
+	mine := c.since.CompareAndSwap(0, -c.listener.now())
 	n, err := c.Conn.Write(p)
 	if mine {
-		c.stop()
+		c.since.Store(0)
 	}
 	return n, err
-}
-
-// begin puts c on a list, unless it waits already, and tells whether it did.
-func (c *limitedConn) begin(list *connList) bool {
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	if c.list != nil {
-		return false
-	}
-	c.link(list)
-	return true
-}
-
-// stop takes c off its list.
-func (c *limitedConn) stop() {
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	c.unlink()
 }
 
 // changed follows the server: a connection waits until the whole header of its
@@ -220,50 +216,18 @@ func (c *limitedConn) changed(s http.ConnState) {
 	case http.StateIdle:
 		c.wait()
 	case http.StateActive, http.StateHijacked:
-		c.stop()
+		c.since.Store(0)
 	}
 }
 
-func (c *limitedConn) wait() {
-	c.listener.mu.Lock()
-	defer c.listener.mu.Unlock()
-	c.unlink()
-	c.link(&c.listener.sending)
-}
-
-// link puts c at the end of a list; the caller holds listener.mu.
-func (c *limitedConn) link(list *connList) {
-	c.list, c.prev, c.since = list, list.newest, time.Now()
-	if c.prev != nil {
-		c.prev.next = c
-	} else {
-		list.oldest = c
-	}
-	list.newest = c
-}
-
-// unlink takes c off its list; the caller holds listener.mu.
-func (c *limitedConn) unlink() {
-	if c.list == nil {
-		return
-	}
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else {
-		c.list.oldest = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	} else {
-		c.list.newest = c.prev
-	}
-	c.list, c.prev, c.next = nil, nil, nil
-}
+func (c *limitedConn) wait() { c.since.Store(c.listener.now()) }
 
 func (c *limitedConn) Close() error {
 	err := c.Conn.Close()
 	c.once.Do(func() {
-		c.stop()
+		c.listener.mu.Lock()
+		delete(c.listener.open, c)
+		c.listener.mu.Unlock()
 		<-c.listener.places
 	})
 	return err
