@@ -81,12 +81,6 @@ func runWitness(ctx context.Context, c *call) error {
 	return c.serveWitness(ctx, w, *listen, key)
 }
 
-// witnessName is the name in a verifier key.
-func witnessName(vkey string) string {
-	name, _, _ := strings.Cut(vkey, "+")
-	return name
-}
-
 func (c *call) listWitnesses(ctx context.Context, parts *app.Parts, asJSON bool) error {
 	logs, err := parts.Witness.Logs(ctx)
 	if err != nil {
