@@ -11,42 +11,65 @@ import (
 const maxToken = 3000
 
 // nginx is a file for the http context: maps, and a server that uses them.
-func (f Front) nginx(m *choice.Manifest) string {
+func (f Front) nginx(m *choice.Manifest, r *rules) string {
 	var b strings.Builder
-	b.WriteString(f.preface(m))
-	none, refused, signal := defaults(m)
-	fmt.Fprintf(&b, `
+	b.WriteString(f.preface(m, r))
+	r.nginxPlaces(&b)
+	b.WriteString("map $assent_regime $assent_scope {\n")
+	for _, g := range r.regimes {
+		fmt.Fprintf(&b, "\t%q %s;\n", g.name, g.scope)
+	}
+	fmt.Fprintf(&b, `}
+
 # What the visitor chose.
-map $http_cookie $assent_choice {
+map "$assent_scope:$http_cookie" $assent_choice {
 	default none;
 	"~assent_%[1]s=.*assent_%[1]s=" refused; # two of them: whichever is newer, this is right
-`, m.Site)
-	all := combinations(m)
-	for _, c := range all {
-		fmt.Fprintf(&b, "\t\"~%s\" %s;\n", c.patternOf(m, "(?<assent_record>"), c.name)
+`, r.site)
+	for _, scope := range r.scopes {
+		for _, c := range r.choices {
+			fmt.Fprintf(&b, "\t\"~%s\" %s;\n", c.patternOf(r.site, scope, "(?<assent_record>"), c.name)
+		}
 	}
-	fmt.Fprintf(&b, "\t\"~assent_%s=\" refused;\n}\n", m.Site)
-	b.WriteString("map \"$assent_choice:$http_sec_gpc\" $assent_state {\n\tdefault $assent_choice;\n")
-	if signal {
-		b.WriteString("\t\"none:1\" refused;\n")
+	fmt.Fprintf(&b, "\t\"~assent_%s=\" refused;\n}\n", r.site)
+	signals := r.signals()
+	const source = `map "$assent_regime:$assent_choice:$http_sec_gpc:$http_dnt"`
+	b.WriteString(source + " $assent_state {\n\tdefault $assent_choice;\n")
+	for _, s := range signals {
+		fmt.Fprintf(&b, "\t\"~%s\" refused;\n", s)
 	}
-	b.WriteString("}\nmap \"$assent_choice:$http_sec_gpc\" $assent_mark {\n\tdefault $assent_record;\n")
-	if signal {
-		b.WriteString("\t\"none:1\" signal;\n")
+	for _, g := range r.regimes[1:] {
+		fmt.Fprintf(&b, "\t\"~^%s:none:\" %s;\n", g.name, g.none)
 	}
-	b.WriteString("}\n")
-	b.WriteString(nginxAnswer)
-	policies := [][2]string{{"none", none}, {"refused", refused}}
-	for _, c := range all {
-		policies = append(policies, [2]string{c.name, c.policy})
+	b.WriteString("}\n" + source + " $assent_mark {\n\tdefault $assent_record;\n")
+	for _, s := range signals {
+		fmt.Fprintf(&b, "\t\"~%s\" signal;\n", s)
 	}
+	fmt.Fprintf(&b, "}\n"+nginxAnswer, r.vary)
 	var entries strings.Builder
-	for i, p := range policies {
-		fmt.Fprintf(&entries, "\t\"yes:%s\" %s;\n", p[0], nginxLong(&b, fmt.Sprintf("$assent_text_%d_", i), p[1]))
+	for i, s := range r.states {
+		fmt.Fprintf(&entries, "\t\"yes:%s\" %s;\n", s.name, nginxLong(&b, fmt.Sprintf("$assent_text_%d_", i), s.policy))
 	}
 	fmt.Fprintf(&b, "map \"$assent_shows:$assent_state\" $assent_policy {\n\tvolatile;\n\tdefault \"\";\n%s}\n", entries.String())
-	fmt.Fprintf(&b, nginxServer, nginxElement(&b, m), strings.TrimPrefix(f.Listen, ":"), f.Upstream)
+	fmt.Fprintf(&b, nginxServer, nginxElement(&b, m, r), strings.TrimPrefix(f.Listen, ":"), f.Upstream)
 	return b.String()
+}
+
+// nginxPlaces writes which regime governs where the visitor is; "" is the strictest.
+func (r *rules) nginxPlaces(b *strings.Builder) {
+	if len(r.places) == 0 {
+		b.WriteString("map $host $assent_regime { default \"\"; }\n")
+		return
+	}
+	b.WriteString("# Where real_ip_header is in use, write $realip_remote_addr.\ngeo $remote_addr $assent_cdn {\n\tdefault no;\n")
+	for _, network := range r.trust {
+		fmt.Fprintf(b, "\t%s yes;\n", network)
+	}
+	fmt.Fprintf(b, "}\nmap \"$assent_cdn:$http_%s\" $assent_regime {\n\tdefault \"\";\n", strings.ToLower(strings.ReplaceAll(r.header, "-", "_")))
+	for _, p := range r.places {
+		fmt.Fprintf(b, "\t\"~^yes:%s\" %q;\n", strings.TrimPrefix(p[0], "^"), p[1])
+	}
+	b.WriteString("}\n")
 }
 
 // nginxLong returns a text as parameters may have it; a long one is put together
@@ -67,9 +90,12 @@ func nginxLong(b *strings.Builder, name, text string) string {
 
 // nginxElement writes the injected code and returns what stands around it. geo,
 // because its values alone may contain "$".
-func nginxElement(b *strings.Builder, m *choice.Manifest) string {
+func nginxElement(b *strings.Builder, m *choice.Manifest, r *rules) string {
 	b.WriteString("# What goes into the page.\n")
 	whole := strings.Replace(element(m, "MARK", ""), `"MARK"`, `"$assent_mark"`, 1)
+	if r.several {
+		whole = withRegime(whole, "$assent_regime")
+	}
 	if m.Boot == "" {
 		return whole
 	}
@@ -103,7 +129,7 @@ map "$assent_type:$http_sec_fetch_dest" $assent_shows {
 map $assent_type:$assent_shows $assent_vary {
 	volatile;
 	default "";
-	"~:yes$" "Cookie, Sec-GPC, Sec-Fetch-Dest";
+	"~:yes$" "%s";
 	"~^(active|code):" "Sec-Fetch-Dest";
 }
 map "$assent_shows:$upstream_http_cache_control" $assent_cache {
@@ -112,6 +138,10 @@ map "$assent_shows:$upstream_http_cache_control" $assent_cache {
 	"~^no:(?<assent_given>.*)$" $assent_given;
 	"~*^yes:.*(no-store|private)" $upstream_http_cache_control;
 }
+# These outrank Cache-Control in delivery networks.
+map $assent_shows $assent_cache_cdn { volatile; default $upstream_http_cdn_cache_control; yes ""; }
+map $assent_shows $assent_cache_cloudflare { volatile; default $upstream_http_cloudflare_cdn_cache_control; yes ""; }
+map $assent_shows $assent_cache_surrogate { volatile; default $upstream_http_surrogate_control; yes ""; }
 # A page that the browser holds may have another policy or another boot.
 map $http_sec_fetch_dest $assent_if_none_match {
 	default $http_if_none_match;
@@ -152,6 +182,9 @@ server {
 		proxy_buffers 8 16k;
 
 		proxy_hide_header Cache-Control;
+		proxy_hide_header CDN-Cache-Control;
+		proxy_hide_header Cloudflare-CDN-Cache-Control;
+		proxy_hide_header Surrogate-Control;
 		proxy_hide_header Link;
 		proxy_hide_header Report-To;
 		proxy_hide_header NEL;
@@ -159,6 +192,9 @@ server {
 		# nginx takes over add_header from outside a block only where the block has none.
 		add_header Content-Security-Policy $assent_policy always;
 		add_header Cache-Control $assent_cache always;
+		add_header CDN-Cache-Control $assent_cache_cdn always;
+		add_header Cloudflare-CDN-Cache-Control $assent_cache_cloudflare always;
+		add_header Surrogate-Control $assent_cache_surrogate always;
 		add_header Vary $assent_vary always;
 		add_header X-DNS-Prefetch-Control $assent_prefetch always;
 		add_header Link $assent_link always;

@@ -31,7 +31,8 @@ func front(t *testing.T, program string, s *stand, h http.Handler) string {
 	}
 	address := l.Addr().String()
 	l.Close()
-	text, err := Front{Program: program, Upstream: upstream.URL, Listen: address}.Config(context.Background(), Config{Server: s.gate.origin, Site: "shop"})
+	text, err := Front{Program: program, Upstream: upstream.URL, Listen: address}.Config(context.Background(), Config{Server: s.gate.origin, Site: "shop",
+		CountryHeader: s.gate.config.CountryHeader, TrustProxies: s.gate.config.TrustProxies})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,9 @@ import (
 
 	"assent/internal/choice"
 	"assent/internal/fault"
+	"assent/internal/regime"
+	"assent/internal/regime/wire"
+	"assent/internal/web"
 )
 
 // Config is what a gate is made with.
@@ -31,9 +34,15 @@ type Config struct {
 	// CacheFile keeps the last good copy of what the server said, so that a gate
 	// that starts while the server is away still knows the site. "" for none.
 	CacheFile string
-	// TrustProxies are the networks whose X-Forwarded-Proto is believed: https
-	// there makes the consent cookie Secure.
+	// TrustProxies are the networks whose X-Forwarded-Proto is believed (https
+	// there makes the consent cookie Secure), and whose X-Forwarded-For and CountryHeader are.
 	TrustProxies []netip.Prefix
+	// CountryHeader is a header in which those proxies say the visitor's country, for
+	// example CF-IPCountry. "" for none: then the visitor's address tells.
+	CountryHeader string
+	// GeoIP is an MMDB file that tells countries; "" for the built-in table. It is opened
+	// by New, and read only for a site with several regimes.
+	GeoIP string
 
 	Client *http.Client     // nil: one with a time-out of 10 seconds
 	Log    *slog.Logger     // nil: slog.Default
@@ -46,6 +55,7 @@ type Gate struct {
 	config Config
 	origin string // of Server, for pages while nothing is known
 	cookie string // its name
+	finder wire.Finder
 	news   *news
 }
 
@@ -60,6 +70,16 @@ func New(c Config) (*Gate, error) {
 	if c.Site == "" || strings.ContainsAny(c.Site, "/?#% ") {
 		return nil, fault.New(fault.Invalid, "The site key %q is not usable. The console shows it in the tag.", c.Site)
 	}
+	header, err := wire.HeaderName(c.CountryHeader, c.TrustProxies)
+	if err != nil {
+		return nil, err
+	}
+	countries := &regime.Countries{} // the built-in table is unpacked when it is asked first
+	if c.GeoIP != "" {
+		if countries, err = regime.OpenCountries(c.GeoIP); err != nil {
+			return nil, err
+		}
+	}
 	if c.Client == nil {
 		c.Client = &http.Client{Timeout: 10 * time.Second}
 	}
@@ -72,7 +92,8 @@ func New(c Config) (*Gate, error) {
 	if c.Poll <= 0 {
 		c.Poll = 5 * time.Second
 	}
-	return &Gate{config: c, origin: origin, cookie: choice.CookieName(c.Site), news: follow(c, origin)}, nil
+	return &Gate{config: c, origin: origin, cookie: choice.CookieName(c.Site),
+		finder: wire.Finder{Countries: countries, TrustProxies: c.TrustProxies, Header: header}, news: follow(c, origin)}, nil
 }
 
 // Unknown is closed when the server answers that it has no such site and nothing
@@ -103,7 +124,9 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 
 // visit is one request and what holds for it.
 type visit struct {
-	manifest *choice.Manifest // nil: nothing is known
+	manifest *choice.Manifest // as it is for the visitor's place; nil: nothing is known
+	regime   string           // name of the variant that governs there, "" for the strictest
+	placed   bool             // the site has several, and the boot is told which
 	verdict  choice.Verdict
 	stored   *choice.Cookie // the newest choice, in force or not
 	policy   string         // "" where nothing is limited
@@ -127,19 +150,20 @@ func (g *Gate) visit(r *http.Request) *visit {
 		dest: strings.ToLower(r.Header.Get("Sec-Fetch-Dest")), gzip: acceptsGzip(r.Header["Accept-Encoding"]),
 	}
 	v.kind()
-	m := v.manifest
-	if m == nil {
+	if v.manifest == nil {
 		unknown := &choice.Manifest{Origin: g.origin}
 		v.policy, v.sources = unknown.Policy(nil, v.own), unknown.Sources(nil, v.own)
 		v.suffix = etagSuffix(v.policy)
 		return v
 	}
+	g.place(v)
+	m := v.manifest
 	for _, c := range r.CookiesNamed(g.cookie) {
 		if read, ok := choice.ReadCookie(c.Value); ok && (v.stored == nil || read.Time.After(v.stored.Time)) {
 			v.stored = read
 		}
 	}
-	verdict, selection := m.InForce(v.stored, g.config.Now(), r.Header.Get("Sec-GPC") == "1")
+	verdict, selection := m.InForce(v.stored, g.config.Now(), choice.Signals{GPC: r.Header.Get("Sec-GPC") == "1", DNT: r.Header.Get("DNT") == "1"})
 	v.verdict = verdict
 	of := m
 	if shown := g.shownOnce(v); shown != nil {
@@ -149,6 +173,22 @@ func (g *Gate) visit(r *http.Request) *visit {
 	v.element = v.elementWith("")
 	v.suffix = etagSuffix(v.element + v.policy)
 	return v
+}
+
+// place finds the variant that governs where the visitor is. Without a boot the script is
+// chosen by the server, which may know another place: the strictest, then. A site without a
+// policy has the same page for everybody, and its boot is told nothing.
+func (g *Gate) place(v *visit) {
+	m := v.manifest
+	if len(m.Variants) == 0 {
+		return
+	}
+	v.placed = m.Enforce
+	if m.Boot == "" {
+		return
+	}
+	at := g.finder.Place(v.request)
+	v.manifest, v.regime = m.In(at.Country, at.Subdivision)
 }
 
 // kind tells from the request what the answer is for. Browsers say so since 2019
@@ -191,10 +231,19 @@ func (v *visit) elementWith(nonce string) string {
 		mark += onceMark
 	}
 	whole := element(v.manifest, mark, nonce)
+	if v.placed {
+		whole = withRegime(whole, v.regime)
+	}
 	if !v.manifest.Enforce || !slices.ContainsFunc(v.manifest.Services, func(s choice.Service) bool { return s.Embed }) {
 		return whole
 	}
 	return strings.Replace(whole, " data-assent-gate=", " data-assent-once data-assent-gate=", 1)
+}
+
+// withRegime tells the boot under which regime's rules the policy was made, so that it begins
+// with the same.
+func withRegime(element, name string) string {
+	return strings.Replace(element, " data-assent-gate=", ` data-assent-regime="`+name+`" data-assent-gate=`, 1)
 }
 
 // element is what is injected: the inline boot, or the blocking form of the tag
@@ -243,5 +292,5 @@ func (g *Gate) secure(r *http.Request) bool {
 	if r.TLS != nil {
 		return true
 	}
-	return strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") && trusted(g.config.TrustProxies, r)
+	return strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https") && web.Trusted(r, g.config.TrustProxies)
 }

@@ -125,7 +125,7 @@ func (g *Gate) head(h http.Header, v *visit, status int) bool {
 		h.Set("X-DNS-Prefetch-Control", "off")
 	}
 	if v.manifest == nil || v.manifest.Enforce {
-		private(h)
+		g.private(h, v)
 	}
 	if k == document {
 		g.keepCookie(h, v, status)
@@ -199,15 +199,22 @@ func (g *Gate) filter(h http.Header, v *visit) {
 	}
 }
 
-// private keeps an answer that depends on the choice out of shared caches, and
-// one for another choice out of the browser's.
-func private(h http.Header) {
+// private keeps an answer that depends on the choice, and on where the visitor is, out of
+// shared caches, and one for another choice out of the browser's. An address can stand in no Vary:
+// what keeps one country's page from another is that nothing shared may keep it at all.
+func (g *Gate) private(h http.Header, v *visit) {
 	for _, name := range []string{"Cookie", "Sec-GPC", "Sec-Fetch-Dest", "HX-Request"} {
 		vary(h, name)
 	}
+	if v.manifest != nil && v.manifest.HonourDNT {
+		vary(h, "DNT")
+	}
+	if v.placed && g.finder.Header != "" {
+		vary(h, g.finder.Header)
+	}
 	// These outrank Cache-Control in content delivery networks and in nginx.
 	for name := range h {
-		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" || name == "X-Accel-Expires" {
+		if strings.HasSuffix(name, "Cdn-Cache-Control") || name == "Surrogate-Control" || name == "Edge-Control" || name == "X-Accel-Expires" {
 			h.Del(name)
 		}
 	}
@@ -294,7 +301,7 @@ func (g *Gate) keepCookie(h http.Header, v *visit, status int) {
 	if g.secure(v.request) {
 		rest += "; Secure"
 	}
-	private(h)
+	g.private(h, v)
 	h.Add("Set-Cookie", g.cookie+"="+v.stored.String()+"; Path=/; Max-Age="+strconv.Itoa(int(left/time.Second))+rest)
 	h.Add("Set-Cookie", g.cookie+keptMark+"="+done+"; Path=/; Max-Age="+strconv.Itoa(int(keptFor/time.Second))+"; HttpOnly"+rest)
 }

@@ -38,7 +38,7 @@ func (v *visit) shownAlone() bool {
 // forgetOnce takes the cookie away with the page that it came for, or with any other.
 func (g *Gate) forgetOnce(h http.Header, v *visit) {
 	if _, err := v.request.Cookie(g.cookie + onceMark); err == nil && v.shownAlone() && v.manifest != nil {
-		private(h)
+		g.private(h, v)
 		h.Add("Set-Cookie", g.cookie+onceMark+"=; Path=/; Max-Age=0; SameSite=Lax")
 	}
 }

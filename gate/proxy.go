@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"assent/internal/fault"
+	"assent/internal/web"
 )
 
 // Proxy returns a reverse proxy to upstream, to be wrapped by a gate: it streams,
@@ -31,7 +32,7 @@ func Proxy(upstream string, trust []netip.Prefix, logger *slog.Logger) (http.Han
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(u)
 			p.Out.Host = p.In.Host
-			if !trusted(trust, p.In) {
+			if !web.Trusted(p.In, trust) {
 				p.SetXForwarded()
 				return
 			}
@@ -84,18 +85,4 @@ func (l proxyLog) Write(line []byte) (int, error) {
 	first, _, _ := strings.Cut(strings.TrimSpace(string(line)), "\n")
 	l.logger.Warn("proxy", "message", addresses.ReplaceAllString(first, "-"))
 	return len(line), nil
-}
-
-// trusted tells whether a request comes from a proxy whose headers are believed.
-func trusted(networks []netip.Prefix, r *http.Request) bool {
-	at, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return false
-	}
-	for _, p := range networks {
-		if p.Contains(at.Addr().Unmap()) {
-			return true
-		}
-	}
-	return false
 }

@@ -78,13 +78,15 @@ export class App implements Desk {
     const { $verdict: verdict, $parts: parts } = this._b;
     const signalled = verdict === "signal";
     if (signalled) void this.$decide("signal", this.$selection, "signal");
-    if (verdict === "ask" || (signalled && parts!.$confirm)) this._view.$ask();
-    else if (!signalled) parts!.$frame!.$rest();
+    if (verdict === "ask" || (signalled && parts!.$confirm)) {
+      const { _view: view, $choice: choice } = this;
+      // Made here and shown in a later task: on a slow phone both together keep the page from answering.
+      void pause().then(() => this.$choice === choice && view.$ask());
+    } else if (!signalled) parts!.$frame!.$rest();
   }
 
-  /** The page is there: what is left behind goes, what waits is sent. */
+  /** The page is there, and was swept: databases that are left behind go, what waits is sent. */
   $settle(): void {
-    this.$sweep();
     void this._drop();
     void this._queue.$flush();
   }
@@ -182,8 +184,8 @@ export class App implements Desk {
     // A policy can be tightened in a live page: at once here, and in other tabs.
     if (taken) b.$enforce();
     safely(() => (this._ui ?? b.$parts!.$frame!).$rest());
-    this.$sweep();
     await pause();
+    this.$sweep();
     // What is released finds its tools told.
     b.$tell?.();
     safely(() => b.$release?.());

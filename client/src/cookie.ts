@@ -46,7 +46,8 @@ export function encode(choice: Choice): string {
 
 /** Reads what a stranger may have written; anything but the exact format is null. */
 export function decode(text: string, limit = MAX_LENGTH): Choice | null {
-  const part = text.length > limit ? null : FORMAT.exec(text);
+  // Nothing is no reason to compile an expression, which costs a new visitor's page most of all here.
+  const part = text && text.length <= limit && FORMAT.exec(text);
   if (!part) return null;
   const [, consentId, recordId, scope, stamp, action, ...lists] = part as unknown as string[];
   const [categories, services] = lists.map(flags);

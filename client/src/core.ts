@@ -50,10 +50,12 @@ export interface Parts {
   readonly $frame?: Frame;
 }
 
-/** A page where nothing is to be decided: whatever decides is a part of its own, which comes when it is needed. */
+/**
+ * A page where nothing is to be decided: whatever decides is a part of its own, which comes when it is
+ * needed. What releases marked elements has run before, where the site has nothing else (see coreProgram).
+ */
 export function rest(b: Boot, parts: Parts): void {
   b.$parts = parts;
-  if (parts.$markup) release(b, parts.$markup);
   safely(() => parts.$button?.(() => open(b)));
   meet(b);
 }
@@ -64,9 +66,12 @@ export function grow(b: Boot, parts: Parts): void {
   b.$parts = { $frame: frame(parts, b.$language(), () => open(b)), ...late, ...parts };
   if (parts.$markup) release(b, parts.$markup);
   const app = (b.$app = new parts.$decide!(b));
-  // A step that the page broke keeps no other from being taken.
-  safely(() => parts.$report?.(b));
+  // A step that the page broke keeps no other from being taken. The visitor is asked first: the
+  // rest comes in a later task, so that none is long.
   safely(() => app.$begin());
-  if (late) app.$settle();
-  else safely(() => meet(b));
+  setTimeout(() => {
+    safely(() => parts.$report?.(b));
+    if (late) app.$settle();
+    else safely(() => meet(b));
+  });
 }

@@ -11,11 +11,12 @@ const key = (config: Config) => "assent_regime_" + config.$site;
 const notice = (config: Config) => "assent_told_" + config.$site;
 
 /**
- * The configuration for the regime that the server told the last page; before it has,
- * the strictest. Nothing that a page can break keeps the boot from running.
+ * The configuration for the regime that a gate has made this page's policy for, or that the
+ * server told the last page; before either has, the strictest. Nothing that a page can
+ * break keeps the boot from running.
  */
 export function recall(config: Config): Config {
-  return { ...config, ...quietly(() => config.$variants![local.getItem(key(config)) ?? ""]) };
+  return { ...config, ...quietly(() => config.$variants![document.currentScript!.dataset.assentRegime ?? local.getItem(key(config)) ?? ""]) };
 }
 
 /** The whole script was chosen for the visitor's place: the next page begins with it. */

@@ -165,6 +165,21 @@ test("parents of a host", () => {
 describe("a site with several regimes", () => {
   const strict = { $site: "k3y", $id: "0123", $scope: "a", $regime: "opt-in", $choice_days: 2, $categories: ["necessary", "analytics", "advertising"], $services: [] };
   const config = { ...strict, $variants: { us: { $id: "0123~us", $scope: "b", $regime: "opt-out", $preset: null } } } as unknown as Config;
+  const toldBy = (dataset: Record<string, string>) => Object.defineProperty(globalThis, "document", { value: { currentScript: { dataset } }, configurable: true });
+  toldBy({});
+  test("begins with what a gate made the page's policy for, whatever was told before", () => {
+    remember({ ...config, $id: "0123~us" });
+    toldBy({ assentGate: "", assentRegime: "" });
+    assert.equal(recall(config).$regime, "opt-in");
+    remember(config);
+    toldBy({ assentGate: "", assentRegime: "us" });
+    assert.equal(recall(config).$regime, "opt-out");
+    for (const name of ["atlantis", "__proto__", "constructor"]) {
+      toldBy({ assentGate: "", assentRegime: name });
+      assert.deepEqual({ ...recall(config) }, { ...config });
+    }
+    toldBy({});
+  });
   test("begins with the strictest, and then with what the server told", () => {
     assert.equal(recall(config).$regime, "opt-in");
     remember({ ...config, $id: "0123~us" });

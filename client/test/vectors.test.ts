@@ -4,10 +4,11 @@ import { readFileSync } from "node:fs";
 import { describe, test } from "node:test";
 import type { Config, Service, Tracker } from "../src/config";
 import { decode, encode } from "../src/cookie";
-import { judge, statusOf, type Choice } from "../src/decision";
+import { judge, preset, statusOf, uniform, type Choice, type Selection } from "../src/decision";
 import { cookieDomain, covering, within } from "../src/hosts";
 import { policy } from "../src/policy";
 import { nameClass, pageClass } from "../src/report";
+import { dnt } from "../src/signals";
 import { matches } from "../src/trackers";
 
 function vectors<T>(name: string): T {
@@ -114,6 +115,38 @@ describe("which choice is in force", () => {
       const stored = row.stored && { consentId: "c", recordId: "r", categories: {}, services: {}, ...row.stored };
       const verdict = judge(config({ scope: v.scope, choice_days: v.choice_days, categories: row.categories ?? v.categories, regime: row.regime }), stored, v.now, row.gpc && row.regime !== "notice-only");
       assert.deepEqual(verdict, row.state === "stored" ? stored : row.state);
+    });
+  }
+});
+
+describe("what holds in a place", () => {
+  interface Variant extends Part {
+    name: string;
+    honour_gpc: boolean;
+    /** As the compiler gives it to the boot: the categories that are on before a choice. */
+    preset: Flags | null;
+  }
+  const v = vectors<{
+    now: number;
+    categories: string[];
+    honour_dnt: boolean;
+    variants: Variant[];
+    cases: { name: string; at: string; gpc?: boolean; dnt?: boolean; stored?: Pick<Choice, "scope" | "time" | "action" | "categories">; state: string; granted: string[] }[];
+  }>("regimes");
+  for (const row of v.cases) {
+    test(row.name, () => {
+      Object.defineProperty(globalThis, "navigator", { value: { doNotTrack: row.dnt ? "1" : null }, configurable: true });
+      const { preset: before, honour_gpc: heeds, ...variant } = v.variants.find(({ name }) => name === row.at)!;
+      const plain = config({ ...variant, categories: v.categories });
+      const of: Config = { ...plain, ...(before && { $preset: { categories: before, services: {} } }) };
+      const stored = row.stored ? { consentId: "c", recordId: "r", services: {}, ...row.stored } : null;
+      const verdict = judge(v.honour_dnt ? dnt(of) : of, stored, v.now, heeds && !!row.gpc);
+      assert.deepEqual(verdict, row.state === "stored" ? stored : row.state);
+      const selection: Selection = verdict === "signal" ? uniform(of, false) : typeof verdict === "string" ? preset(of) : verdict;
+      assert.deepEqual(
+        Object.keys(selection.categories).filter((key) => selection.categories[key]),
+        row.granted,
+      );
     });
   }
 });

@@ -26,6 +26,8 @@ func runGate(ctx context.Context, c *call) error {
 	listen := c.flags.String("listen", ":8081", "address and port to listen on")
 	cache := c.flags.String("cache", "", "file for the last good copy of what the server said; used when it is away at the next start")
 	proxies := c.flags.StringSlice("trust-proxy", nil, "network of a reverse proxy whose X-Forwarded-... is believed, for example 10.0.0.0/8; repeat for more")
+	country := c.flags.String("country-header", "", "header in which those proxies say the visitor's country, for example CF-IPCountry; without it the address tells")
+	geoip := c.flags.String("geoip", "", "country database in MMDB format; default: the built-in table")
 	front := c.flags.String("for", "", "with config: nginx or caddy")
 	if err := c.parse(-1); err != nil {
 		return err
@@ -34,7 +36,7 @@ func runGate(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	config := gate.Config{Server: *server, Site: *site, CacheFile: *cache, TrustProxies: trust}
+	config := gate.Config{Server: *server, Site: *site, CacheFile: *cache, TrustProxies: trust, CountryHeader: *country, GeoIP: *geoip}
 	switch {
 	case c.flags.NArg() == 1 && c.flags.Arg(0) == "config":
 		text, err := gate.Front{Program: *front, Upstream: *upstream, Listen: *listen}.Config(ctx, config)

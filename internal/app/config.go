@@ -4,7 +4,6 @@ package app
 
 import (
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 	"path/filepath"
@@ -89,19 +88,6 @@ func (c *Config) proxies() ([]netip.Prefix, error) {
 		list = append(list, p.Masked())
 	}
 	return list, nil
-}
-
-// countryHeader checks the name of the header that a CDN writes the country to.
-func (c *Config) countryHeader() (string, error) {
-	switch {
-	case c.CountryHeader == "":
-		return "", nil
-	case strings.Trim(c.CountryHeader, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-") != "":
-		return "", fault.New(fault.Invalid, "--country-header %q is no name of a header. Write it like CF-IPCountry.", c.CountryHeader)
-	case len(c.TrustProxies) == 0:
-		return "", fault.New(fault.Invalid, "--country-header is believed from --trust-proxy networks only. Name the networks of your CDN with --trust-proxy.")
-	}
-	return http.CanonicalHeaderKey(c.CountryHeader), nil
 }
 
 // cleanURL checks a public address: scheme and host, nothing else.

@@ -20,6 +20,7 @@ import (
 	"assent/internal/fault"
 	"assent/internal/public"
 	"assent/internal/regime"
+	"assent/internal/regime/wire"
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/web"
@@ -55,7 +56,7 @@ func Start(ctx context.Context, c Config) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	country, err := c.countryHeader()
+	country, err := wire.HeaderName(c.CountryHeader, proxies)
 	if err != nil {
 		return nil, err
 	}

@@ -169,8 +169,16 @@ func (c *compiler) build(p program, languages []string) ([]byte, error) {
 	}
 	// In an inline script "<!--" would start HTML's oldest trap; esbuild escapes
 	// only "</script". It can stand in strings alone, where \x3C means the same.
-	return bytes.ReplaceAll(result.OutputFiles[0].Contents, []byte("<!--"), []byte(`\x3C!--`)), nil
+	text := bytes.ReplaceAll(result.OutputFiles[0].Contents, []byte("<!--"), []byte(`\x3C!--`))
+	if p.small {
+		return text, nil
+	}
+	return append([]byte(hint), text...), nil
 }
+
+// hint tells V8 to compile every function at once, a script of its own address beside the page's
+// thread: nearly all of them run while the page loads, and each would be read twice. Other engines take it for a comment.
+const hint = "//# allFunctionsCalledOnLoad\n"
 
 // id names version and compiler: scripts with the same one fit together.
 func (c *compiler) id() string {
@@ -281,7 +289,7 @@ var buildID = sync.OnceValue(func() string {
 })
 
 // generation goes up when the embedded configuration changes its shape.
-const generation = 10
+const generation = 11
 
 func esbuildVersion() string {
 	info, ok := debug.ReadBuildInfo()

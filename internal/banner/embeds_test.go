@@ -117,6 +117,11 @@ func TestPlaceholdersHaveTheFramesPlaceAndShiftNothing(t *testing.T) {
 			if small := browsertest.Eval[string](t, ctx, `[...document.querySelectorAll("assent-embed")].flatMap(h => h.closest(".zoom") ? [] : [...h.shadowRoot.querySelectorAll("a, button")]).map(e => e.getBoundingClientRect()).filter(r => r.width < 24 || r.height < 24).map(r => r.width + "x" + r.height).join()`); small != "" {
 				t.Errorf("targets below 24 pixels: %s", small)
 			}
+			// A consent that lasts is not urged upon whoever wants to see one film.
+			const look = "(e => { const s = getComputedStyle(e); return [s.color, s.backgroundColor, s.borderColor, s.font].join() })"
+			if !browsertest.Eval[bool](t, ctx, look+"("+over("first", ".once")+") == "+look+"("+over("first", ".always")+")") {
+				t.Error("once and always do not look alike")
+			}
 			if len(w.foreign) != 0 {
 				t.Errorf("requests to third parties: %v", w.foreign)
 			}

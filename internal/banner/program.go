@@ -16,6 +16,7 @@ import (
 type program struct {
 	call    string // with {config}, {boot} and {rest} for the configuration, the parts of the boot and the others
 	config  string // what the configuration is made from; "" as it was compiled
+	small   bool   // too few functions to be worth the hint
 	inline  bool   // the script stands in the page and has no address of its own
 	imports []string
 	boot    []string // parts that enforce, in the page's head
@@ -111,6 +112,7 @@ func later(do, from string) program {
 // coreProgram is what a returning visitor's page loads.
 func coreProgram(n *site.Notice) program {
 	p := later("rest(b, { {rest} })", "./core")
+	p.small = true
 	if n.Layout.Floating {
 		p.from("label", "./label")
 		button, file := "button", "./elements/button"
@@ -126,6 +128,11 @@ func coreProgram(n *site.Notice) program {
 	}
 	p.staying(n)
 	p.marking(n)
+	if !n.Enforcement.Policy {
+		// Apart from the rest, because other sites' returning visitors would load it for nothing; it returns nothing.
+		p.from("{ release }", "./release")
+		p.call = strings.Replace(p.call, "rest(b", "release(b, "+strings.TrimPrefix(p.rest[len(p.rest)-1], "$markup: ")+") || rest(b", 1)
+	}
 	return p
 }
 
@@ -150,6 +157,7 @@ func moreProgram(n *site.Notice) program {
 // markProgram releases marked elements, on pages that have some.
 func markProgram(n *site.Notice) program {
 	p := later("release(b, {rest})", "./release")
+	p.small = true
 	p.rest = []string{p.markup(n)}
 	return p
 }

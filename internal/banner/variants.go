@@ -3,9 +3,9 @@ package banner
 import (
 	"bytes"
 	"cmp"
-	"slices"
 	"strings"
 
+	"assent/internal/choice"
 	"assent/internal/site"
 )
 
@@ -66,21 +66,20 @@ type preset struct {
 // presetOf is nil where nothing runs before a choice: a script that does not know
 // better lets nothing run.
 func presetOf(n *site.Notice) *preset {
-	var exempt []string
+	m := choice.Manifest{Regime: n.Regime}
 	if n.Variant != nil {
-		exempt = n.Variant.Exempt
+		m.Exempt = n.Variant.Exempt
 	}
-	all := len(exempt) == 0 && (n.Regime == "opt-out" || n.Regime == "notice-only")
-	if len(exempt) == 0 && !all {
-		return nil
-	}
-	p := &preset{map[string]bool{}, map[string]bool{}}
 	for _, c := range n.Categories {
-		if c.Key != "necessary" {
-			p.Categories[c.Key] = all || slices.Contains(exempt, c.Key)
+		m.Categories = append(m.Categories, c.Key)
+	}
+	s := m.Preset()
+	for _, granted := range s.Categories {
+		if granted {
+			return &preset{s.Categories, map[string]bool{}}
 		}
 	}
-	return p
+	return nil
 }
 
 // overrides are those of the variants besides the strictest.

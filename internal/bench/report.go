@@ -134,7 +134,7 @@ Absolute figures are those of a small, shared machine. Read the ratios: both sid
 - **Banner**: one Chromium for all visits; each in a context of its own (no cache, no cookies, no storage), coming from another page of the shop, so that
   no start of a process and no search for fonts is measured. The forms take turns; figures are medians over three times the rounds. The line is 180 kB/s with 562 ms to the
   first byte, the CPU four times slower. Blocking is all of a task beyond 50 ms, before the first paint as well, minus that of the bare page in the same round. Accepting is from the click's
-  own time to the first task that finds the banner gone and the cookie set.
+  own time to the first task that finds the banner gone and the cookie set. The debugger's own work (call stacks of requests, parsed style sheets) is off for every form.
 - **c15t** 2.2.1 is the closest self-hosted peer with a consent API. With ` + "`--c15t FOLDER`" + ` (see ` + "`internal/bench/c15t.mjs`" + `) it is measured in the same run;
   otherwise its figures are constants that were measured on a machine like this one, with 2 cores and the same load.
 

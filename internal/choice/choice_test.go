@@ -6,9 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"assent/internal/regime/packs"
 )
 
 // vectors reads a file that drives the script's rule as well.
@@ -149,11 +152,86 @@ func TestForceVectors(t *testing.T) {
 		if c.Stored != nil {
 			stored = &Cookie{Scope: c.Stored.Scope, Action: c.Stored.Action, Time: time.UnixMilli(c.Stored.Time)}
 		}
-		if got := m.Judge(stored, time.UnixMilli(v.Now), c.GPC); got != c.State {
+		if got := m.Judge(stored, time.UnixMilli(v.Now), Signals{GPC: c.GPC}); got != c.State {
 			t.Errorf("%s: %s, want %s", c.Name, got, c.State)
 		}
-		if m.HonourGPC = false; m.Judge(stored, time.UnixMilli(v.Now), c.GPC) == Signal {
+		if m.HonourGPC = false; m.Judge(stored, time.UnixMilli(v.Now), Signals{GPC: c.GPC}) == Signal {
 			t.Errorf("%s: a signal decides though the notice does not honour it", c.Name)
+		}
+	}
+	if len(v.Cases) < 10 {
+		t.Errorf("%d vectors", len(v.Cases))
+	}
+}
+
+// regimeVectors are variants of one site, and what holds in which place.
+type regimeVectors struct {
+	Now        int64
+	Categories []string
+	HonourDNT  bool `json:"honour_dnt"`
+	Variants   []struct {
+		Variant
+		Preset map[string]bool
+	}
+	Places packs.ByPlace
+	Cases  []struct {
+		Name, Country, Subdivision, At string
+		GPC, DNT                       bool
+		Stored                         *struct {
+			Scope, Action string
+			Time          int64
+			Categories    map[string]bool
+		}
+		State   Verdict
+		Granted []string
+	}
+}
+
+func TestRegimeVectors(t *testing.T) {
+	var v regimeVectors
+	vectors(t, "regimes.json", &v)
+	m := goodManifest()
+	m.Categories, m.HonourDNT, m.Places = v.Categories, v.HonourDNT, &v.Places
+	m.Services[0].Category = "analytics"
+	presets := map[string]map[string]bool{}
+	for i, one := range v.Variants {
+		presets[one.Name] = one.Preset
+		if i == 0 {
+			m.Scope, m.ChoiceDays, m.Regime, m.HonourGPC, m.Exempt = one.Scope, one.ChoiceDays, one.Regime, one.HonourGPC, one.Exempt
+			continue
+		}
+		m.Variants = append(m.Variants, one.Variant)
+	}
+	data, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadManifest(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range v.Cases {
+		of, name := read.In(c.Country, c.Subdivision)
+		var stored *Cookie
+		if c.Stored != nil {
+			stored = &Cookie{Scope: c.Stored.Scope, Action: c.Stored.Action, Time: time.UnixMilli(c.Stored.Time), Categories: c.Stored.Categories}
+		}
+		verdict, selection := of.InForce(stored, time.UnixMilli(v.Now), Signals{GPC: c.GPC, DNT: c.DNT})
+		var granted []string
+		for _, key := range of.optional() {
+			if selection.Categories[key] {
+				granted = append(granted, key)
+			}
+		}
+		if name != c.At || verdict != c.State || !slices.Equal(granted, c.Granted) {
+			t.Errorf("%s: the variant %q, %s, %v, want %q, %s, %v", c.Name, name, verdict, granted, c.At, c.State, c.Granted)
+		}
+		want := presets[name]
+		if want == nil {
+			want = of.Uniform(false).Categories
+		}
+		if got := of.Preset().Categories; !maps.Equal(got, want) {
+			t.Errorf("%s: %v before a choice, and the script has %v", name, got, want)
 		}
 	}
 	if len(v.Cases) < 10 {
@@ -205,7 +283,7 @@ func TestPolicyVectors(t *testing.T) {
 func TestPresets(t *testing.T) {
 	for regime, want := range map[string]bool{"opt-in": false, "opt-out": true, "notice-only": true} {
 		m := &Manifest{Regime: regime, Categories: []string{"necessary", "analytics"}, ChoiceDays: 1, HonourGPC: true}
-		_, got := m.InForce(nil, time.Unix(0, 0), false)
+		_, got := m.InForce(nil, time.Unix(0, 0), Signals{})
 		if !maps.Equal(got.Categories, map[string]bool{"analytics": want}) {
 			t.Errorf("%s: %v", regime, got)
 		}
@@ -231,6 +309,18 @@ func TestReadManifestRefuses(t *testing.T) {
 		"a version with a newline": func(m *Manifest) { m.Version = strings.Repeat("0", 63) + "\n" },
 		"no scope":                 func(m *Manifest) { m.Scope = "" },
 		"no days":                  func(m *Manifest) { m.ChoiceDays = 0 },
+		"a variant with a quote": func(m *Manifest) {
+			m.Variants = []Variant{{Name: `a"b`, Scope: m.Scope, ChoiceDays: 1, Regime: "opt-out"}}
+		},
+		"a variant without days": func(m *Manifest) { m.Variants = []Variant{{Name: "a", Scope: m.Scope, Regime: "opt-out"}} },
+		"a variant of no regime": func(m *Manifest) { m.Variants = []Variant{{Name: "a", Scope: m.Scope, ChoiceDays: 1}} },
+		"two of a name": func(m *Manifest) {
+			m.Variants = slices.Repeat([]Variant{{Name: "a", Scope: m.Scope, ChoiceDays: 1, Regime: "opt-out"}}, 2)
+		},
+		"too many variants":    func(m *Manifest) { m.Variants = make([]Variant, maxVariants+1) },
+		"a place of nobody":    func(m *Manifest) { m.Places = &packs.ByPlace{Names: map[string]string{"XX": ""}} },
+		"a place in quotes":    func(m *Manifest) { m.Places = &packs.ByPlace{Names: map[string]string{`US-"`: ""}} },
+		"a variant of no name": func(m *Manifest) { m.Places = &packs.ByPlace{Rest: "a"} },
 	} {
 		m := goodManifest()
 		data, _ := json.Marshal(m)
@@ -251,12 +341,22 @@ func FuzzReadManifest(f *testing.F) {
 	data, _ := json.Marshal(goodManifest())
 	f.Add(data, "www.shop.example:8080")
 	f.Add([]byte(`{"schema":1}`), "")
+	several := goodManifest()
+	several.Variants = []Variant{{Name: "us-ca", Scope: several.Scope, ChoiceDays: 1, Regime: "opt-out", Exempt: []string{"analytics"}}}
+	several.Places = &packs.ByPlace{Names: map[string]string{"US-CA": "us-ca", "US-*": "us-ca"}, Rest: "us-ca"}
+	data, _ = json.Marshal(several)
+	f.Add(data, "shop.example")
 	f.Fuzz(func(t *testing.T, data []byte, host string) {
 		m, err := ReadManifest(data)
 		if err != nil {
 			return
 		}
-		for _, s := range []*Selection{nil, {}} {
+		of, name := m.In("US", "US-CA")
+		if _, again := of.In("US", "US-CA"); again != name || name != "" && !keyForm.MatchString(name) {
+			t.Fatalf("the variant %q, then %q", name, again)
+		}
+		preset := of.Preset()
+		for _, s := range []*Selection{nil, {}, &preset} {
 			policy := m.Policy(s, PageHost(host))
 			if strings.ContainsFunc(policy, func(r rune) bool { return r < ' ' || r > '~' || r == ';' || r == ',' || r == '"' }) {
 				t.Fatalf("policy %q", policy)

@@ -3,6 +3,8 @@ package choice
 import (
 	"slices"
 	"time"
+
+	"assent/internal/regime/packs"
 )
 
 // Selection is what was granted, without the when and the who.
@@ -27,15 +29,19 @@ const (
 
 const day = 24 * time.Hour
 
+// Signals are what a browser says for its visitor: Global Privacy Control (Sec-GPC: 1),
+// and Do Not Track (DNT: 1).
+type Signals struct{ GPC, DNT bool }
+
 // Judge tells what is in force: the stored choice when it is about this notice's
 // scope and neither outdated nor from the future by more than a day, else a signal
 // where the notice honours it. Twin of judge in client/src/decision.ts.
-func (m *Manifest) Judge(stored *Cookie, now time.Time, gpc bool) Verdict {
+func (m *Manifest) Judge(stored *Cookie, now time.Time, said Signals) Verdict {
 	if len(m.optional()) == 0 {
 		return Idle
 	}
 	// Who opted out stays out, of what is new as well (California Civil Code 1798.135(c)(4)).
-	if stored != nil && m.Regime != "opt-in" && stored.Action != acceptAll {
+	if stored != nil && m.Regime != packs.OptIn && stored.Action != acceptAll {
 		return Stored
 	}
 	if stored != nil && stored.Scope == m.Scope {
@@ -43,15 +49,15 @@ func (m *Manifest) Judge(stored *Cookie, now time.Time, gpc bool) Verdict {
 			return Stored
 		}
 	}
-	if gpc && m.HonourGPC && m.Regime != "notice-only" {
+	if (said.GPC && m.HonourGPC || said.DNT && m.HonourDNT) && m.Regime != packs.NoticeOnly {
 		return Signal
 	}
 	return Ask
 }
 
 // InForce is what holds for a page: by the choice, the signal, or the regime.
-func (m *Manifest) InForce(stored *Cookie, now time.Time, gpc bool) (Verdict, Selection) {
-	switch v := m.Judge(stored, now, gpc); v {
+func (m *Manifest) InForce(stored *Cookie, now time.Time, said Signals) (Verdict, Selection) {
+	switch v := m.Judge(stored, now, said); v {
 	case Stored:
 		return v, Selection{stored.Categories, stored.Services}
 	case Signal:
@@ -63,7 +69,13 @@ func (m *Manifest) InForce(stored *Cookie, now time.Time, gpc bool) (Verdict, Se
 
 // Preset is what holds before a visitor has decided.
 func (m *Manifest) Preset() Selection {
-	return m.Uniform(m.Regime == "opt-out" || m.Regime == "notice-only")
+	s := m.Uniform(m.Regime == packs.OptOut || m.Regime == packs.NoticeOnly)
+	for key := range s.Categories {
+		if len(m.Exempt) > 0 {
+			s.Categories[key] = slices.Contains(m.Exempt, key)
+		}
+	}
+	return s
 }
 
 // Uniform is everything granted, or everything refused.

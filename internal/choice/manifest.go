@@ -4,9 +4,11 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"assent/internal/fault"
+	"assent/internal/regime/packs"
 )
 
 // Manifest is what a gate has to know of a site's published notice; the consent
@@ -14,11 +16,18 @@ import (
 type Manifest struct {
 	Schema     int    `json:"schema"` // 1
 	Site       string `json:"site"`
-	Version    string `json:"version"`     // SHA-256 of the notice version, hex
-	Scope      string `json:"scope"`       // what a choice is about, 16 hex digits
-	ChoiceDays int    `json:"choice_days"` // how long a choice holds
-	Regime     string `json:"regime"`      // opt-in, opt-out or notice-only
-	HonourGPC  bool   `json:"honour_gpc"`  // Sec-GPC: 1 counts as a refusal
+	Version    string `json:"version"`              // SHA-256 of the notice version, hex
+	Scope      string `json:"scope"`                // what a choice is about, 16 hex digits
+	ChoiceDays int    `json:"choice_days"`          // how long a choice holds
+	Regime     string `json:"regime"`               // opt-in, opt-out or notice-only
+	HonourGPC  bool   `json:"honour_gpc"`           // Sec-GPC: 1 counts as a refusal
+	HonourDNT  bool   `json:"honour_dnt,omitempty"` // so does DNT: 1
+	// Exempt are the categories that may be used until refused although visitors are asked.
+	Exempt []string `json:"exempt,omitempty"`
+	// Variants are the other ways in which the notice behaves, each in some places. What
+	// stands beside them is the strictest, which holds where a visitor's place is not known.
+	Variants []Variant      `json:"variants,omitempty"`
+	Places   *packs.ByPlace `json:"places,omitempty"` // which variant where
 	// Enforce is false where the site does without a policy: then the boot is
 	// injected and no header is sent.
 	Enforce    bool      `json:"enforce"`
@@ -31,6 +40,36 @@ type Manifest struct {
 	// its work.
 	Boot string `json:"boot"`
 	Tag  string `json:"tag"` // the element to paste by hand
+}
+
+// Variant is what a notice does differently in some places; the members are those of
+// Manifest.
+type Variant struct {
+	Name       string   `json:"name"` // as the scripts have it; the strictest has none
+	Scope      string   `json:"scope"`
+	ChoiceDays int      `json:"choice_days"`
+	Regime     string   `json:"regime"`
+	HonourGPC  bool     `json:"honour_gpc"`
+	Exempt     []string `json:"exempt,omitempty"`
+}
+
+// In is the manifest as it is for visitors of a place: a country (ISO 3166-1) and a
+// subdivision (ISO 3166-2), "" where they are not known. The name is the variant's, "" for
+// the strictest, which is the manifest itself.
+func (m *Manifest) In(country, subdivision string) (of *Manifest, name string) {
+	name = m.Places.For(country, subdivision)
+	i := slices.IndexFunc(m.Variants, func(v Variant) bool { return v.Name == name })
+	if i < 0 {
+		return m, ""
+	}
+	return m.As(m.Variants[i]), name
+}
+
+// As is the manifest as a variant has it.
+func (m *Manifest) As(v Variant) *Manifest {
+	c := *m
+	c.Scope, c.ChoiceDays, c.Regime, c.HonourGPC, c.Exempt = v.Scope, v.ChoiceDays, v.Regime, v.HonourGPC, v.Exempt
+	return &c
 }
 
 // Service is a service as far as a policy needs it.
@@ -93,15 +132,14 @@ func (m *Manifest) check() error {
 		return fault.New(fault.Invalid, "The gate's manifest names the site %q, which is no site key.", m.Site)
 	case !hashForm.MatchString(m.Version):
 		return fault.New(fault.Invalid, "The gate's manifest names the notice version %q, which is no SHA-256.", m.Version)
-	case !scopeForm.MatchString(m.Scope) || m.ChoiceDays < 1 || m.ChoiceDays > 3650:
-		return fault.New(fault.Invalid, "The gate's manifest has the scope %q and %d days.", m.Scope, m.ChoiceDays)
-	case m.Regime != "opt-in" && m.Regime != "opt-out" && m.Regime != "notice-only":
-		return fault.New(fault.Invalid, "The gate's manifest has the unknown regime %q. Use the same release for server and gate.", m.Regime)
 	case len(m.Boot) > maxBoot || bootTrap.MatchString(m.Boot):
 		return fault.New(fault.Invalid, "The boot in the gate's manifest cannot stand in a page.")
 	}
 	if origin, ok := CleanOrigin(m.Origin); !ok || origin != m.Origin {
 		return fault.New(fault.Invalid, "The gate's manifest has the origin %q; scheme and host are wanted.", m.Origin)
+	}
+	if err := m.checkVariants(); err != nil {
+		return err
 	}
 	hosts := m.Domains
 	for _, s := range m.Services {
@@ -119,6 +157,35 @@ func (m *Manifest) check() error {
 		if !keyForm.MatchString(c) {
 			return fault.New(fault.Invalid, "The gate's manifest has the unusable category %q.", c)
 		}
+	}
+	return nil
+}
+
+// maxVariants bounds how many ways a notice may behave in.
+const maxVariants = 100
+
+func (m *Manifest) checkVariants() error {
+	if len(m.Variants) > maxVariants {
+		return fault.New(fault.Invalid, "The gate's manifest has %d variants. Use the same release for server and gate.", len(m.Variants))
+	}
+	names := map[string]bool{"": true}
+	for _, v := range append([]Variant{{"", m.Scope, m.ChoiceDays, m.Regime, m.HonourGPC, m.Exempt}}, m.Variants...) {
+		if !scopeForm.MatchString(v.Scope) || v.ChoiceDays < 1 || v.ChoiceDays > 3650 {
+			return fault.New(fault.Invalid, "The gate's manifest has the scope %q and %d days.", v.Scope, v.ChoiceDays)
+		}
+		if packs.Rank(v.Regime) == 0 && v.Regime != packs.OptIn {
+			return fault.New(fault.Invalid, "The gate's manifest has the unknown regime %q. Use the same release for server and gate.", v.Regime)
+		}
+		if v.Name != "" && (!keyForm.MatchString(v.Name) || names[v.Name]) {
+			return fault.New(fault.Invalid, "The gate's manifest has the unusable variant %q.", v.Name)
+		}
+		names[v.Name] = true
+	}
+	if m.Places == nil {
+		return nil
+	}
+	if err := m.Places.Check(func(name string) bool { return names[name] }); err != nil {
+		return fault.Wrap(fault.Invalid, err, "The gate's manifest has unusable places. Use the same release for server and gate.")
 	}
 	return nil
 }

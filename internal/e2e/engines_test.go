@@ -71,6 +71,7 @@ var scenarios = []struct {
 	{"accepting all, a second tab, withdrawing", accepting},
 	{"a choice of some services", choosing},
 	{"mark-up is released in order", marking},
+	{"behind the gate", gated},
 	{"keyboard alone", typing},
 	{"global privacy control", signalling},
 }
@@ -196,6 +197,24 @@ func refusing(t *testing.T, s *stage) {
 		t.Error("whoever refused is asked again")
 	}
 	s.leave(t, g, "after a second page")
+}
+
+// gated shows what the gate alone can: not even the preload scanner asks a foreign host, and the
+// site's own workers do not either. In Chromium TestNothingLeavesThroughTheGate shows more.
+func gated(t *testing.T, s *stage) {
+	if s.engine.Name == "chromium" {
+		return
+	}
+	direct := s.page.url
+	t.Cleanup(func() { s.page.url = direct })
+	s.page.first, s.page.url = "", behindGate(t, s.world, direct)
+	g := s.visitor(t)
+	for _, path := range []string{"/", "/workers"} {
+		if o := g.view(t, path); len(o.ran) != 0 || total(o.sent) != 0 {
+			t.Errorf("%s: %d foreign scripts ran, %d requests left: %v", path, len(o.ran), total(o.sent), o.sent)
+		}
+		g.Wait(t, layer(refuseAll))
+	}
 }
 
 // evenHanded checks that the first layer can be seen and pressed, and that

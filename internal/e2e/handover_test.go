@@ -27,7 +27,7 @@ type crossing struct {
 const crossingPage = `<!doctype html><html lang="en"><head>{first}<title>Shop</title>
 <script>window.seen = location.href; window.asked = false; assent.on("layer", (l) => { asked = asked || l == "banner" })</script></head>
 <body><h1>Shop</h1><p><a id="other" href="http://{other}/page">other</a> <a id="far" href="http://{other}/page#part">part</a>
-<a id="planted" href="http://{other}/page#{planted}">planted</a></p>
+<a id="blank" href="http://{other}/page" target="_blank">tab</a> <a id="planted" href="http://{other}/page#{planted}">planted</a></p>
 <form action="http://{other}/page"><button id="send">Send</button></form><p id="part" style="margin-top:3000px">Part</p><p style="margin-top:3000px">End</p></body></html>`
 
 func newCrossing(t *testing.T, form string, change ...func(*site.Notice)) *crossing {

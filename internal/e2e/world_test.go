@@ -29,8 +29,15 @@ func newWorld(t *testing.T, services ...site.Service) *world {
 // newWorldWith publishes the default notice with what change makes of it.
 func newWorldWith(t *testing.T, change func(*site.Notice)) *world {
 	t.Helper()
+	return newWorldOf(t, app.Config{}, change)
+}
+
+// newWorldOf does so on a server that is configured.
+func newWorldOf(t *testing.T, config app.Config, change func(*site.Notice)) *world {
+	t.Helper()
 	ctx := context.Background()
-	a, err := app.Start(ctx, app.Config{Dir: t.TempDir(), Listen: "127.0.0.1:0"})
+	config.Dir, config.Listen = t.TempDir(), "127.0.0.1:0"
+	a, err := app.Start(ctx, config)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,8 +59,7 @@ func (p *public) manifestOf(ctx context.Context, live *site.Live) (*manifest, er
 	if err != nil {
 		return nil, err
 	}
-	// A gate does not know the visitor's country: the strictest variant, as the boot.
-	n := *v.Notice.As(&v.Notice.Variants().List[0])
+	n := *v.Notice
 	n.Domains = live.Domains
 	boot := strings.TrimSpace(string(live.Bundle.Boot(address)))
 	body, err := json.Marshal(manifestFor(&n, live.Version, address, boot))
@@ -75,12 +74,20 @@ func (p *public) manifestOf(ctx context.Context, live *site.Live) (*manifest, er
 	return m, nil
 }
 
+// manifestFor is the strictest variant, as in the boot, with the others beside it.
 func manifestFor(n *site.Notice, version, publicURL, boot string) *choice.Manifest {
+	variants := n.Variants()
+	n = n.As(&variants.List[0])
 	m := &choice.Manifest{
 		Schema: 1, Site: n.Site, Version: version, Scope: n.Scope(), ChoiceDays: n.ChoiceDays, Regime: n.Regime,
-		HonourGPC: n.HonourGPC, Enforce: n.Enforcement.Policy, Undeclared: n.Enforcement.Undeclared, Origin: publicURL,
+		HonourGPC: n.HonourGPC, HonourDNT: n.DNT == "refuse", Enforce: n.Enforcement.Policy, Undeclared: n.Enforcement.Undeclared, Origin: publicURL,
 		Domains: n.Domains, Categories: []string{}, Services: []choice.Service{}, Boot: boot,
 		Tag: `<script src="` + publicURL + `/b/` + n.Site + `.js"></script>`,
+	}
+	for i := range variants.List[1:] {
+		v := &variants.List[1+i]
+		m.Places = variants.Places
+		m.Variants = append(m.Variants, choice.Variant{Name: v.Name, Scope: n.As(v).Scope(), ChoiceDays: v.ChoiceDays, Regime: v.Regime, HonourGPC: v.HonourGPC, Exempt: v.Exempt})
 	}
 	for _, c := range n.Categories {
 		m.Categories = append(m.Categories, c.Key)

@@ -44,6 +44,27 @@ func TestGateManifest(t *testing.T) {
 		if news.status != http.StatusOK || !strings.Contains(string(news.body), "other.example") {
 			t.Errorf("after a change: %d %s", news.status, news.body)
 		}
+		if m.Variants != nil || m.Places != nil {
+			t.Errorf("one regime has variants: %s", got.body)
+		}
+		f.worldwide()
+		if m, err = choice.ReadManifest(f.get(path).body); err != nil {
+			t.Fatal(err)
+		}
+		n, err := f.sites.Version(ctx, f.site.Version)
+		f.must(err)
+		of := n.Notice.Variants()
+		for _, place := range []string{"DE", "US", "US-CA", "US-OH", "JP", "XX", ""} {
+			country, _, below := strings.Cut(place, "-")
+			if !below {
+				place = ""
+			}
+			got, name := m.In(country, place)
+			want := of.Named(of.For(country, place))
+			if name != want.Name || got.Scope != n.Notice.As(want).Scope() || got.Regime != want.Regime || got.ChoiceDays != want.ChoiceDays || got.HonourGPC != want.HonourGPC {
+				t.Errorf("%s %s: the gate has %q, %+v, and the script %+v", country, place, name, got, want)
+			}
+		}
 		f.get("/b/unknown/gate.json").wantProblem(t, http.StatusNotFound, "no site with this key")
 	})
 }

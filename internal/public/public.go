@@ -19,6 +19,7 @@ import (
 	"assent/internal/fault"
 	"assent/internal/handover"
 	"assent/internal/regime"
+	"assent/internal/regime/wire"
 	"assent/internal/register"
 	"assent/internal/site"
 	"assent/internal/stats"
@@ -74,6 +75,7 @@ type public struct {
 	scripts   map[string]*script   // by site key, and site key/variant~part
 	manifests map[string]*manifest // by site key
 
+	finder      wire.Finder
 	varyCountry []string
 }
 
@@ -94,6 +96,7 @@ func New(d Deps) http.Handler {
 		bySite:             web.NewLimiter[int64](d.SiteRatePerMinute, maxNetworks, d.Now),
 		scripts:            map[string]*script{},
 		manifests:          map[string]*manifest{},
+		finder:             wire.Finder{Countries: d.Countries, TrustProxies: d.TrustProxies, Header: d.CountryHeader},
 		varyCountry:        []string{"Accept-Encoding, " + d.CountryHeader},
 		buffers:            sync.Pool{New: func() any { b := make([]byte, 0, 2048); return &b }},
 	}

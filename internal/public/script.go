@@ -9,10 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"assent/internal/consent"
 	"assent/internal/regime"
 	"assent/internal/site"
-	"assent/internal/web"
 )
 
 // script is a site's compiled script with its header values made ready.
@@ -85,23 +83,8 @@ func (p *public) variant(r *http.Request, live *site.Live) site.Variant {
 	return site.Variant{Name: live.Variants.For(at.Country, at.Subdivision)}
 }
 
-// place is where the caller is: what the CDN's header says, where the operator names one and
-// the connection is one of the CDN's, else what the masked network tells.
-func (p *public) place(r *http.Request) regime.Place {
-	if p.behindCDN(r) {
-		values := r.Header.Values(p.CountryHeader)
-		if len(values) != 1 {
-			return regime.Place{}
-		}
-		return regime.PlaceOf(values[0])
-	}
-	network, _ := consent.MaskAddr(web.ClientAddr(r, p.TrustProxies))
-	return p.Countries.Place(network)
-}
-
-func (p *public) behindCDN(r *http.Request) bool {
-	return p.CountryHeader != "" && web.Trusted(r, p.TrustProxies)
-}
+// place is where the caller is; see wire.Finder.
+func (p *public) place(r *http.Request) regime.Place { return p.finder.Place(r) }
 
 // caching says who may keep the script. Alike for everybody: any cache. Chosen by
 // the caller's place: the caller's own, for as long as one stays in a place; a CDN that names
@@ -110,7 +93,7 @@ func (p *public) caching(r *http.Request, live *site.Live) caching {
 	switch {
 	case live.Variants == nil:
 		return caching{control: scriptCache, vary: varyCoding}
-	case p.behindCDN(r):
+	case p.finder.BehindCDN(r):
 		return caching{control: scriptCache, vary: p.varyCountry, cloudflare: noStore}
 	}
 	return caching{control: scriptPrivate, vary: varyCoding}

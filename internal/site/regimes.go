@@ -46,27 +46,17 @@ func (v *Variant) String() string {
 
 // Variants are the different ways in which a notice behaves.
 type Variants struct {
-	List   []Variant         // the strictest first
-	places map[string]string // name by country, subdivision, and country with "-*" for its other subdivisions
-	rest   string            // name where nothing is listed
+	List   []Variant      // the strictest first
+	Places *packs.ByPlace // nil where there is one
 }
 
 // For is the name of the variant for a place: a country (ISO 3166-1) and a
 // subdivision (ISO 3166-2), "" where they are not known.
 func (v *Variants) For(country, subdivision string) string {
-	if v == nil || !packs.Known(country) {
+	if v == nil {
 		return ""
 	}
-	keys := []string{country}
-	if subdivision != "" {
-		keys = []string{subdivision, country + "-*", country}
-	}
-	for _, key := range keys {
-		if name, ok := v.places[key]; ok {
-			return name
-		}
-	}
-	return v.rest
+	return v.Places.For(country, subdivision)
 }
 
 // Named is the variant with a name, nil when there is none.
@@ -86,7 +76,7 @@ func (n *Notice) Variants() *Variants {
 		return &Variants{List: []Variant{own}}
 	}
 	strictest := n.strictest()
-	vs := &Variants{List: []Variant{strictest}, places: map[string]string{}}
+	vs := &Variants{List: []Variant{strictest}, Places: &packs.ByPlace{Names: map[string]string{}}}
 	for _, key := range n.Regimes {
 		p := packs.Get(key)
 		if p == nil { // of another release; see under
@@ -101,7 +91,7 @@ func (n *Notice) Variants() *Variants {
 			vs.add(country, n.at(country, ""))
 		}
 	}
-	vs.rest = vs.name(n.rest(), "rest")
+	vs.Places.Rest = vs.name(n.rest(), "rest")
 	for i := range vs.List {
 		vs.List[i].several = len(vs.List) > 1
 	}
@@ -109,8 +99,8 @@ func (n *Notice) Variants() *Variants {
 }
 
 func (vs *Variants) add(place string, v Variant) {
-	if _, known := vs.places[place]; !known {
-		vs.places[place] = vs.name(v, place)
+	if _, known := vs.Places.Names[place]; !known {
+		vs.Places.Names[place] = vs.name(v, place)
 	}
 }
 

@@ -89,7 +89,8 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
     banner.remove();
     host.replaceChildren();
     if (host.isConnected) raise();
-    frame.$rest();
+    // A page that is loaded again for the choice need not have its button first.
+    setTimeout(frame.$rest);
     desk.$shown("");
   }
 
@@ -101,13 +102,14 @@ export function layers(desk: Desk, frame: Frame, language: string, parts: () => 
         watch = new MutationObserver(raise);
         watch.observe(page, { attributeFilter: ["open"], childList: true, subtree: true });
       });
-      mount();
       frame.$hide();
-      if (banner.isConnected) return;
+      // Before it is shown: one pass over the style, and where it lies is found in a task of its own.
       frame.$root.prepend(banner);
       host.append(...light);
+      mount();
       modal?.(banner);
       desk.$shown("banner");
+      setTimeout(() => banner.offsetHeight);
     },
     $rest: rest,
   };
