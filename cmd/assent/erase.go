@@ -60,6 +60,10 @@ func runErase(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
+	// Written before: the register erases in transactions of its own.
+	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.RegisterErasing, Site: e.site, Detail: map[string]string{"what": e.reason}}); err != nil {
+		return err
+	}
 	answer, err := e.erase(ctx, parts, ids)
 	if kind := fault.KindOf(err); kind == fault.NotFound || kind == fault.Gone {
 		fmt.Fprintln(c.err, "assent: "+explain(err))

@@ -43,10 +43,19 @@ func runFsck(ctx context.Context, c *call) error {
 		report.Problems++
 		report.Findings = append(report.Findings, register.Finding{Index: -1, Level: -1, Tile: -1, Message: p})
 	}
+	all := checkedAll{FsckReport: report}
+	if siteID == 0 {
+		if all.Audit, err = checkAudit(ctx, parts, report); err != nil {
+			return err
+		}
+	}
 	if *asJSON {
-		err = c.printJSON(report)
+		err = c.printJSON(all)
 	} else {
 		printReport(c.out, report, versions)
+		if all.Audit != nil && all.Audit.Logs > 0 {
+			fmt.Fprintf(c.out, "Audit logs checked: %d, with %d entries.\n", all.Audit.Logs, all.Audit.Entries)
+		}
 	}
 	if err == nil && !report.OK() {
 		return errNo

@@ -57,7 +57,7 @@ func runRetention(ctx context.Context, c *call) error {
 		if err := parts.Retention.Set(ctx, rule); err != nil {
 			return err
 		}
-		return ruleChanged(ctx, parts, *key, rule.String())
+		return nil
 	case "drop":
 		err := parts.Retention.Drop(ctx, rule)
 		if fault.KindOf(err) == fault.NotFound {
@@ -67,15 +67,11 @@ func runRetention(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		return ruleChanged(ctx, parts, *key, "dropped "+*regime)
+		return nil
 	case "list":
 		return c.listRules(ctx, parts, *asJSON)
 	}
 	return c.retain(ctx, parts, verb == "run", id, *out, *asJSON)
-}
-
-func ruleChanged(ctx context.Context, parts *app.Parts, site, rule string) error {
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.RetentionRule, Site: site, Detail: map[string]string{"rule": rule}})
 }
 
 // ruleAnswer is a rule as list --json prints it.

@@ -56,6 +56,7 @@ func (c *call) serverFlags(cfg *app.Config) {
 	c.flags.StringVar(&cfg.Highwater, "highwater", "", "file that remembers how far each log was signed, better on another disk than the data (default DIR/highwater)")
 	c.flags.IntVar(&cfg.ScrubRate, "scrub", register.ScrubRate, "records a second that the check in the background reads; 0 for none")
 	c.mailFlags(cfg)
+	c.flags.StringVar(&cfg.Breached, "breached-passwords", "", "file of passwords that nobody may choose: a SHA-1 in hexadecimal a line, sorted, as Have I Been Pwned offers it; it is searched on disk")
 	c.flags.BoolVar(&cfg.AllowPrivate, "allow-private", false, "let webhooks go to private addresses and over plain http: when the receivers are your own machines")
 	c.flags.DurationVar(&cfg.WebhookKeep, "webhook-keep", webhook.DefaultKeep, "how long deliveries of webhooks can be seen and replayed")
 	c.flags.IntVar(&cfg.RatePerMinute, "rate", 600, "consents a minute taken from one masked network; 0 for no limit")

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 
-	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/site"
@@ -101,15 +99,12 @@ func (c *call) addSite(ctx context.Context, parts *app.Parts, org string, wish s
 		return "", err
 	}
 	fmt.Fprintln(c.err, "No service is declared yet: say in the console, under Banner, what the site uses. Until then visitors are asked about categories that hold nothing.")
-	return s.Key, parts.Accounts.Log(ctx, account.Activity{Action: account.SiteAdded, Site: s.Key})
+	return s.Key, nil
 }
 
 func publishSite(ctx context.Context, parts *app.Parts, key string) error {
-	v, err := parts.Sites.Publish(ctx, key, app.CommandLine)
-	if err != nil {
-		return err
-	}
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.SitePublished, Site: key, Detail: map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}})
+	_, err := parts.Sites.Publish(ctx, key, app.CommandLine)
+	return err
 }
 
 // setSite changes the draft; visitors see it once it is published.
@@ -123,7 +118,7 @@ func (c *call) setSite(ctx context.Context, parts *app.Parts, key string, apart 
 		return err
 	}
 	fmt.Fprintf(c.err, "The draft is saved. Visitors get it with: assent site publish %s\n", key)
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.DraftSaved, Site: key})
+	return nil
 }
 
 func (c *call) printSite(ctx context.Context, parts *app.Parts, s *site.Site, asJSON, bootOnly bool) error {

@@ -45,6 +45,9 @@ func runVerify(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	if receipt.IsAuditFile(data) {
+		return c.verifyAudit(c.flags.Arg(0), data, trust, *asJSON)
+	}
 	if receipt.IsCertificate(data) {
 		if trust.Policy != nil {
 			return fault.New(fault.Invalid, "A policy is for receipts and evidence packs; a deletion certificate carries no cosignatures.")

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/witness"
@@ -56,13 +55,13 @@ func runWitness(ctx context.Context, c *call) error {
 		if err == nil {
 			fmt.Fprintf(c.out, "This witness follows %s.\n", origin)
 		}
-		return changed(ctx, parts, err, "follows "+origin)
+		return err
 	case "remove":
-		return changed(ctx, parts, parts.Witness.RemoveLog(ctx, c.flags.Arg(1)), "follows "+c.flags.Arg(1)+" no more")
+		return parts.Witness.RemoveLog(ctx, c.flags.Arg(1))
 	case "ask":
-		return changed(ctx, parts, parts.Witness.Ask(ctx, c.flags.Arg(1), c.flags.Arg(2)), "asks "+witnessName(c.flags.Arg(2)))
+		return parts.Witness.Ask(ctx, c.flags.Arg(1), c.flags.Arg(2))
 	case "drop":
-		return changed(ctx, parts, parts.Witness.Drop(ctx, c.flags.Arg(1)), "asks "+witnessName(c.flags.Arg(1))+" no more")
+		return parts.Witness.Drop(ctx, c.flags.Arg(1))
 	case "list":
 		return c.listWitnesses(ctx, parts, *asJSON)
 	}
@@ -80,20 +79,6 @@ func runWitness(ctx context.Context, c *call) error {
 		return nil
 	}
 	return c.serveWitness(ctx, w, *listen, key)
-}
-
-// changed notes a change that was made in the activity log.
-func changed(ctx context.Context, parts *app.Parts, err error, what string) error {
-	if err != nil {
-		return err
-	}
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.WitnessChanged, Detail: map[string]string{"what": what}})
-}
-
-// witnessName is the name in a verifier key.
-func witnessName(vkey string) string {
-	name, _, _ := strings.Cut(vkey, "+")
-	return name
 }
 
 func (c *call) listWitnesses(ctx context.Context, parts *app.Parts, asJSON bool) error {

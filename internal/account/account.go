@@ -31,10 +31,12 @@ type Member struct {
 // Store keeps members, sessions, one-time links and the activity log. It is
 // safe for concurrent use.
 type Store struct {
-	db     *db.DB
-	now    func() time.Time
-	hasher *hasher
-	failed failures
+	db       *db.DB
+	now      func() time.Time
+	hasher   *hasher
+	failed   failures
+	breached *Breached                                             // nil: no list of the operator
+	promise  func(ctx context.Context, tx *sql.Tx, l Letter) error // nil: nobody gets letters
 }
 
 // NewStore returns a store on d. A nil now is the system's clock.

@@ -3,13 +3,11 @@ package account
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
-	"time"
 
-	"github.com/google/uuid"
+	"assent/internal/db"
 )
 
-// The actions of the activity log.
+// The actions of the audit log.
 const (
 	MemberSetUp     = "member.set_up"
 	MemberAdded     = "member.add"
@@ -31,6 +29,7 @@ const (
 	Restored        = "backup.restore"
 	KeyRotated      = "key.rotate"
 	RegisterErase   = "register.erase"
+	RegisterErasing = "register.erasing" // asked for
 	RegisterPack    = "register.evidence"
 	BackedUp        = "backup.make"
 	WitnessChanged  = "witness.change"
@@ -44,6 +43,11 @@ const (
 	MemberRemoved       = "member.remove"
 	RoleChanged         = "member.role"
 	SessionEnded        = "member.session_ended"
+	ConfirmAsked        = "member.confirm_asked"
+	Confirmed           = "member.confirm"
+	PasswordAsked       = "member.password_asked"
+	NewDevice           = "member.new_device"
+	SecondFactorBegun   = "member.second_factor_begun"
 	SecondFactorOn      = "member.second_factor_on"
 	SecondFactorOff     = "member.second_factor_off"
 	RecoveryUsed        = "member.recovery_used"
@@ -56,63 +60,30 @@ const (
 	OrganisationRenamed = "organisation.rename"
 )
 
-// Activity is one thing that a member did. It names no visitor.
+// Activity is one thing that was done. It names no visitor.
 type Activity struct {
-	ID       string // UUIDv7, set by the store
-	Time     time.Time
-	MemberID string // "" for the command line or nobody
-	Email    string // of the member, when still known; filled when read
+	MemberID string // who did it; "": the context's actor (db.As)
+	About    string // the member whom it is about, where that is another
 	Action   string
 	Site     string // site key, or ""
-	// Organisation is whose line it is; "" when written: the site's, and without
-	// a site the member's own.
+	// Organisation is whose entry it is; "": the site's, and without a site those of the
+	// member.
 	Organisation string
+	Target       string            // ID of what was changed, where it is none of these
 	Detail       map[string]string // small, no personal data of visitors
+	Fields       []db.Field        // what was changed, field by field
 }
 
-// Log adds a line to the activity log.
+// Log adds an entry to the audit log, for what changes nothing that is kept: looking,
+// exporting. A change is logged in its own transaction.
 func (s *Store) Log(ctx context.Context, a Activity) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error { return s.log(ctx, tx, a) })
 }
 
-func (s *Store) log(ctx context.Context, tx *sql.Tx, a Activity) error {
-	if a.Detail == nil {
-		a.Detail = map[string]string{}
+func (s *Store) log(ctx context.Context, tx *sql.Tx, list ...Activity) error {
+	var changes []db.Change
+	for _, a := range list {
+		changes = append(changes, db.Change{Action: a.Action, Member: a.MemberID, About: a.About, Organisation: a.Organisation, Site: a.Site, Target: a.Target, Detail: a.Detail, Fields: a.Fields})
 	}
-	detail, err := json.Marshal(a.Detail)
-	if err != nil {
-		return err
-	}
-	whose := []string{a.Organisation}
-	if a.Organisation == "" && a.Site == "" && a.MemberID == "" && a.Action != SignInFailed {
-		// The command line did something to the whole installation: each is told.
-		list, err := selectOrganisations(ctx, tx, "")
-		if err != nil {
-			return err
-		}
-		whose = whose[:0]
-		for _, o := range list {
-			whose = append(whose, o.ID)
-		}
-	}
-	for _, a.Organisation = range whose {
-		if err := insertActivity(ctx, tx, uuid.Must(uuid.NewV7()).String(), s.now(), a, string(detail)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Activities lists the log, newest first. before is the ID of the last line
-// that was shown, "" for the newest; site is a key or "" for all.
-func (s *Store) Activities(ctx context.Context, site, before string, limit int) ([]Activity, error) {
-	list, err := selectActivities(ctx, s.db.Read(), site, before, limit)
-	return list, s.db.Explain(err)
-}
-
-// ActivitiesOf lists the log of one organisation as Activities does, with what
-// its members did for themselves, such as signing in.
-func (s *Store) ActivitiesOf(ctx context.Context, organisation, before string, limit int) ([]Activity, error) {
-	list, err := selectActivitiesOf(ctx, s.db.Read(), organisation, before, limit)
-	return list, s.db.Explain(err)
+	return s.db.Record(ctx, tx, changes...)
 }

@@ -63,12 +63,14 @@ func (s *Store) PasswordLink(ctx context.Context, email, by string) (token strin
 		if err != nil {
 			return err
 		}
+		var told []Activity
 		for _, a := range list {
-			if err := s.log(ctx, tx, Activity{MemberID: by, Action: MemberLink, Organisation: a.Organisation.ID, Detail: map[string]string{"member": m.ID}}); err != nil {
-				return err
-			}
+			told = append(told, Activity{MemberID: by, Action: MemberLink, Organisation: a.Organisation.ID, Target: m.ID})
 		}
-		return nil
+		if told == nil {
+			told = []Activity{{MemberID: by, About: m.ID, Action: MemberLink}}
+		}
+		return s.log(ctx, tx, told...)
 	})
 	if err != nil {
 		return "", err
@@ -129,7 +131,7 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 		}
 		m = s.newMember(email, n.Name)
 	}
-	if err := CheckPassword(n.Password, m.Email, n.Names...); err != nil {
+	if err := s.CheckPassword(n.Password, m.Email, n.Names...); err != nil {
 		return nil, err
 	}
 	hash, err := s.hasher.hash(ctx, n.Password)
@@ -156,6 +158,9 @@ func (s *Store) Setup(ctx context.Context, token string, n NewMember) (*Member, 
 		if err := deleteSessionsOf(ctx, tx, m.ID, nil); err != nil {
 			return err
 		}
+		if err := s.tell(ctx, tx, m.ID, LetterPassword, ""); err != nil {
+			return err
+		}
 		return s.log(ctx, tx, Activity{MemberID: m.ID, Action: PasswordSet})
 	})
 	if err != nil {
@@ -178,7 +183,7 @@ func (s *Store) found(ctx context.Context, tx *sql.Tx, m *Member) error {
 	if _, err := insertMembership(ctx, tx, db.FirstOrganisation, Membership{Member: *m, Role: Owner, CreatedAt: m.CreatedAt}); err != nil {
 		return err
 	}
-	return s.log(ctx, tx, Activity{MemberID: m.ID, Action: MemberSetUp, Organisation: db.FirstOrganisation})
+	return s.log(ctx, tx, Activity{MemberID: m.ID, Action: MemberSetUp, Organisation: db.FirstOrganisation, Target: m.ID, Fields: db.Fields(nil, map[string]string{"role": string(Owner), "operator": "true"})})
 }
 
 func orElse(err, otherwise error) error {

@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -133,7 +134,7 @@ func (s *Store) AddOrganisation(ctx context.Context, name, by string) (*Organisa
 		if err := insertOrganisation(ctx, tx, o); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: OrganisationAdded, Organisation: o.ID})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: OrganisationAdded, Organisation: o.ID, Fields: db.Fields(nil, map[string]string{"name": name})})
 	})
 	if err != nil {
 		return nil, err
@@ -148,14 +149,15 @@ func (s *Store) RenameOrganisation(ctx context.Context, id, name, by string) err
 	if err != nil {
 		return err
 	}
-	if _, err := s.Organisation(ctx, id); err != nil {
+	before, err := s.Organisation(ctx, id)
+	if err != nil {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		if err := updateOrganisation(ctx, tx, id, name); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: OrganisationRenamed, Organisation: id})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: OrganisationRenamed, Organisation: id, Fields: db.Fields(map[string]string{"name": before.Name}, map[string]string{"name": name})})
 	})
 }
 
@@ -166,6 +168,7 @@ type Joining struct {
 	Role         Role
 	Until        time.Time // zero: without end; an auditor has one
 	By           string    // the acting member's ID, "" for the command line
+	Language     string    // of an invitation's letter, BCP 47
 }
 
 // AuditFor is how long an auditor may look when nobody says otherwise.
@@ -245,5 +248,14 @@ func (s *Store) join(ctx context.Context, tx *sql.Tx, m *Member, j Joining) erro
 	if !added {
 		return &FieldError{Field: "email", Err: fault.New(fault.Conflict, "That person belongs to the organisation already. Change the role instead.")}
 	}
-	return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberAdded, Organisation: j.Organisation, Detail: map[string]string{"member": m.ID, "role": string(j.Role)}})
+	return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberAdded, Organisation: j.Organisation, Target: m.ID, Fields: db.Fields(nil, roleFields(j.Role, j.Until))})
+}
+
+// roleFields are a membership as the audit log has it.
+func roleFields(role Role, until time.Time) map[string]string {
+	fields := map[string]string{"role": string(role)}
+	if !until.IsZero() {
+		fields["until"] = until.UTC().Format(time.RFC3339)
+	}
+	return fields
 }

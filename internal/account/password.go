@@ -136,7 +136,7 @@ const (
 )
 
 // CheckPassword refuses a password that is too short or that everybody would
-// try first: the member's address, its first part, or one of names (the
+// try first: one of the commonest, the member's address, its first part, or one of names (the
 // product's, the site's), alone or repeated. The error is a FieldError.
 func CheckPassword(password, email string, names ...string) error {
 	wrong := func(format string, args ...any) error {
@@ -160,6 +160,9 @@ func CheckPassword(password, email string, names ...string) error {
 	}
 	if first, _ := utf8.DecodeRuneInString(password); isRepeat(password, string(first)) {
 		return wrong("The password is one character repeated. Choose something that cannot be guessed.")
+	}
+	if isCommon(password) {
+		return errCommon
 	}
 	return nil
 }

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -54,6 +56,9 @@ func (s *Store) Invite(ctx context.Context, j Joining) (token string, err error)
 	token = newToken()
 	now := s.now()
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		if err := s.mayInvite(ctx, tx, j.By); err != nil {
+			return err
+		}
 		belongs, err := belongsByEmail(ctx, tx, j.Organisation, email, now)
 		if err != nil {
 			return err
@@ -66,7 +71,10 @@ func (s *Store) Invite(ctx context.Context, j Joining) (token string, err error)
 		if err := replaceInvitation(ctx, tx, i, hexHash(token)); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberInvited, Organisation: j.Organisation, Detail: map[string]string{"role": string(j.Role)}})
+		if err := s.mailInvitation(ctx, tx, i, j.Language, token); err != nil {
+			return err
+		}
+		return s.log(ctx, tx, Activity{MemberID: j.By, Action: MemberInvited, Organisation: j.Organisation, Target: i.ID, Detail: map[string]string{"role": string(j.Role)}})
 	})
 	if err != nil {
 		return "", err
@@ -88,7 +96,7 @@ func (s *Store) Withdraw(ctx context.Context, organisation, id, by string) error
 		if gone, err := deleteInvitation(ctx, tx, organisation, id); err != nil || !gone {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: InvitationWithdrawn, Organisation: organisation})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: InvitationWithdrawn, Organisation: organisation, Target: id})
 	})
 }
 
@@ -138,7 +146,7 @@ func (s *Store) Accept(ctx context.Context, token string, signedIn *Member, n Ne
 		if err := checkName(n.Name); err != nil {
 			return nil, err
 		}
-		if err := CheckPassword(n.Password, i.Email, n.Names...); err != nil {
+		if err := s.CheckPassword(n.Password, i.Email, n.Names...); err != nil {
 			return nil, err
 		}
 		if hash, err = s.hasher.hash(ctx, n.Password); err != nil {
@@ -151,12 +159,21 @@ func (s *Store) Accept(ctx context.Context, token string, signedIn *Member, n Ne
 		m.Ready = true
 	}
 	err = s.db.Write(ctx, func(tx *sql.Tx) error {
+		var mailed bool
+		if err := tx.QueryRowContext(ctx, "select mailed from invitation where id = $1", i.ID).Scan(&mailed); err != nil {
+			return orElse(noRows(err), errInvitation)
+		}
 		// Two may hold the link: only one of them deletes its row.
 		if used, err := deleteInvitation(ctx, tx, i.Organisation.ID, i.ID); err != nil || !used {
 			return orElse(err, errInvitation)
 		}
 		if isNew {
 			if err := insertMember(ctx, tx, m, hash); err != nil {
+				return err
+			}
+		}
+		if mailed {
+			if err := s.verify(ctx, tx, m.ID); err != nil {
 				return err
 			}
 		}
@@ -178,11 +195,16 @@ func (s *Store) ChangeRole(ctx context.Context, memberID string, j Joining) erro
 		if err := s.keepOwner(ctx, tx, j.Organisation, memberID, j.Role == Owner); err != nil {
 			return err
 		}
+		before, until, err := selectRole(ctx, tx, j.Organisation, memberID)
+		if err != nil {
+			return orElse(noRows(err), errNoMember)
+		}
 		changed, err := updateMembership(ctx, tx, j.Organisation, memberID, j.Role, j.Until)
 		if err != nil || !changed {
 			return orElse(err, errNoMember)
 		}
-		return s.log(ctx, tx, Activity{MemberID: j.By, Action: RoleChanged, Organisation: j.Organisation, Detail: map[string]string{"member": memberID, "role": string(j.Role)}})
+		return s.log(ctx, tx, Activity{MemberID: j.By, Action: RoleChanged, Organisation: j.Organisation, Target: memberID,
+			Fields: db.Fields(roleFields(before, until), roleFields(j.Role, j.Until))})
 	})
 }
 
@@ -193,11 +215,15 @@ func (s *Store) RemoveMember(ctx context.Context, organisation, memberID, by str
 		if err := s.keepOwner(ctx, tx, organisation, memberID, false); err != nil {
 			return err
 		}
+		role, until, err := selectRole(ctx, tx, organisation, memberID)
+		if err != nil {
+			return orElse(noRows(err), errNoMember)
+		}
 		removed, err := deleteMembership(ctx, tx, organisation, memberID)
 		if err != nil || !removed {
 			return orElse(err, errNoMember)
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberRemoved, Organisation: organisation, Detail: map[string]string{"member": memberID}})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: MemberRemoved, Organisation: organisation, Target: memberID, Fields: db.Fields(roleFields(role, until), nil)})
 	})
 }
 
@@ -258,12 +284,6 @@ func (s *Store) Leave(ctx context.Context, operator *Member, organisation string
 	})
 }
 
-// Visits lists when operators looked into an organisation and why, the newest 20.
-func (s *Store) Visits(ctx context.Context, organisation string) ([]Activity, error) {
-	list, err := selectActivitiesByAction(ctx, s.db.Read(), organisation, OperatorEntered, 20)
-	return list, s.db.Explain(err)
-}
-
 // Emails maps members' IDs to their addresses, as far as they are known.
 func (s *Store) Emails(ctx context.Context, ids []string) (map[string]string, error) {
 	found, err := selectEmails(ctx, s.db.Read(), ids)
@@ -290,7 +310,7 @@ func (s *Store) SetOperator(ctx context.Context, email string, operator bool) er
 				return err
 			}
 		}
-		return s.log(ctx, tx, Activity{Action: action, Detail: map[string]string{"member": m.ID}})
+		return s.log(ctx, tx, Activity{Action: action, Target: m.ID, Fields: db.Fields(map[string]string{"operator": strconv.FormatBool(m.Operator)}, map[string]string{"operator": strconv.FormatBool(operator)})})
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -79,7 +80,7 @@ func (s *Store) noteFailure(ctx context.Context, memberID string) {
 	if n == 0 {
 		return
 	}
-	_ = s.Log(ctx, Activity{MemberID: memberID, Action: SignInFailed, Detail: map[string]string{"times": strconv.Itoa(n)}})
+	_ = s.Log(db.As(ctx, db.Actor{Kind: db.Nobody}), Activity{About: memberID, Action: SignInFailed, Detail: map[string]string{"times": strconv.Itoa(n)}})
 }
 
 // Open starts a session for a member who has just proved who they are by other
@@ -166,7 +167,7 @@ func (s *Store) ChangePassword(ctx context.Context, token, current, next string,
 	if err != nil {
 		return s.db.Explain(err)
 	}
-	if err := CheckPassword(next, m.Email, names...); err != nil {
+	if err := s.CheckPassword(next, m.Email, names...); err != nil {
 		return err
 	}
 	ok, err := s.hasher.matches(ctx, stored, current)
@@ -185,6 +186,9 @@ func (s *Store) ChangePassword(ctx context.Context, token, current, next string,
 			return err
 		}
 		if err := deleteSessionsOf(ctx, tx, m.ID, hashToken(token)); err != nil {
+			return err
+		}
+		if err := s.tell(ctx, tx, m.ID, LetterPassword, ""); err != nil {
 			return err
 		}
 		return s.log(ctx, tx, Activity{MemberID: m.ID, Action: PasswordChanged})

@@ -3,7 +3,6 @@ package account
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -151,63 +150,4 @@ func deleteSessionsOf(ctx context.Context, tx *sql.Tx, memberID string, keep []b
 func deleteEndedSessions(ctx context.Context, tx *sql.Tx, idleSince, now time.Time) error {
 	_, err := tx.ExecContext(ctx, "delete from session where expires_at <= $1 or last_seen_at <= $2", now.UnixMilli(), idleSince.UnixMilli())
 	return err
-}
-
-// insertActivity keeps whose a line is: the organisation's that it names, else
-// that of its site.
-func insertActivity(ctx context.Context, tx *sql.Tx, id string, now time.Time, a Activity, detail string) error {
-	_, err := tx.ExecContext(ctx, `insert into activity (id, time, member_id, action, site, detail, organisation_id)
-		values ($1, $2, $3, $4, $5, $6, coalesce((select organisation_id from site where site = $5 and $7 = ''), $7))`,
-		id, now.UnixMilli(), a.MemberID, a.Action, a.Site, detail, a.Organisation)
-	return err
-}
-
-const activityColumns = "select id, time, member_id, action, site, detail, organisation_id from activity"
-
-// selectActivities lists all lines; selectActivitiesOf those of an organisation
-// and what its members did for themselves, such as signing in.
-func selectActivities(ctx context.Context, q reader, site, before string, limit int) ([]Activity, error) {
-	return scanActivities(q.QueryContext(ctx, withEmail(activityColumns+" where id < $1 and (site = $2 or $2 = '') order by id desc limit $3"),
-		orNewest(before), site, limit))
-}
-
-func selectActivitiesOf(ctx context.Context, q reader, organisation, before string, limit int) ([]Activity, error) {
-	return scanActivities(q.QueryContext(ctx, withEmail(`select * from (select * from (`+activityColumns+` where organisation_id = $2 and id < $1 order by id desc limit $3) as theirs
-		union all select * from (`+activityColumns+` where organisation_id = '' and id < $1
-			and member_id in (select member_id from membership where organisation_id = $2) order by id desc limit $3) as own) as lines order by id desc limit $3`),
-		orNewest(before), organisation, limit))
-}
-
-func orNewest(before string) string {
-	if before == "" {
-		return "g" // sorts after every UUID
-	}
-	return before
-}
-
-func withEmail(query string) string {
-	return `select a.id, a.time, a.member_id, coalesce(m.email, ''), a.action, a.site, a.detail, a.organisation_id
-		from (` + query + `) a left join member m on m.id = a.member_id order by a.id desc`
-}
-
-func scanActivities(rows *sql.Rows, err error) ([]Activity, error) {
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var list []Activity
-	for rows.Next() {
-		var a Activity
-		var at int64
-		var detail string
-		if err := rows.Scan(&a.ID, &at, &a.MemberID, &a.Email, &a.Action, &a.Site, &detail, &a.Organisation); err != nil {
-			return nil, err
-		}
-		a.Time = millis(at)
-		if err := json.Unmarshal([]byte(detail), &a.Detail); err != nil {
-			return nil, err
-		}
-		list = append(list, a)
-	}
-	return list, rows.Err()
 }

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 )
 
@@ -116,5 +117,20 @@ func deleteEndedMembership(ctx context.Context, tx *sql.Tx, organisation, member
 
 func setOperator(ctx context.Context, tx *sql.Tx, memberID string, operator bool) error {
 	_, err := tx.ExecContext(ctx, "update member set operator = $1 where id = $2", operator, memberID)
+	return err
+}
+
+// selectRole is what a member is in an organisation, over or not.
+func selectRole(ctx context.Context, q reader, organisation, memberID string) (role Role, until time.Time, err error) {
+	var expires int64
+	err = q.QueryRowContext(ctx, "select role, expires_at from membership where organisation_id = $1 and member_id = $2", organisation, memberID).Scan(&role, &expires)
+	return role, end(expires), err
+}
+
+// noRows is nil for an error that says only that there is no such row.
+func noRows(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
 	return err
 }

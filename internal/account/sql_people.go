@@ -128,10 +128,6 @@ func updateProved(ctx context.Context, tx *sql.Tx, hash []byte, now time.Time) e
 	return err
 }
 
-func selectActivitiesByAction(ctx context.Context, q reader, organisation, action string, limit int) ([]Activity, error) {
-	return scanActivities(q.QueryContext(ctx, withEmail(activityColumns+" where organisation_id = $1 and action = $2 order by id desc limit $3"), organisation, action, limit))
-}
-
 func selectEmails(ctx context.Context, q reader, ids []string) (map[string]string, error) {
 	found := map[string]string{}
 	if len(ids) == 0 {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 
 	"github.com/google/uuid"
@@ -118,7 +119,8 @@ func (s *Store) AddToken(ctx context.Context, n NewToken) (secret string, t *Tok
 		if err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: n.By, Action: TokenAdded, Organisation: n.Organisation, Site: n.Site, Detail: map[string]string{"rule": t.Hint + "… " + strings.Join(chosen, " ")}})
+		return s.log(ctx, tx, Activity{MemberID: n.By, Action: TokenAdded, Organisation: n.Organisation, Site: n.Site, Target: t.ID, Detail: map[string]string{"rule": t.Hint + "…"},
+			Fields: db.Fields(nil, map[string]string{"name": name, "scopes": strings.Join(chosen, " "), "expires": t.Expires.UTC().Format(time.RFC3339)})})
 	})
 	if err != nil {
 		return "", nil, err
@@ -182,7 +184,7 @@ func (s *Store) RevokeToken(ctx context.Context, id, by string) error {
 		if err := tx.QueryRowContext(ctx, "select organisation_id, hint from api_token where id = $1", id).Scan(&organisation, &hint); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: by, Action: TokenRevoked, Organisation: organisation, Detail: map[string]string{"rule": hint + "…"}})
+		return s.log(ctx, tx, Activity{MemberID: by, Action: TokenRevoked, Organisation: organisation, Target: id, Detail: map[string]string{"rule": hint + "…"}})
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -112,7 +113,10 @@ func (s *Store) StartSecondFactor(ctx context.Context, memberID string) error {
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		return replaceTOTP(ctx, tx, memberID, base32Plain.EncodeToString(secret))
+		if err := replaceTOTP(ctx, tx, memberID, base32Plain.EncodeToString(secret)); err != nil {
+			return err
+		}
+		return s.log(ctx, tx, Activity{MemberID: memberID, Action: SecondFactorBegun})
 	})
 }
 
@@ -148,7 +152,10 @@ func (s *Store) ConfirmSecondFactor(ctx context.Context, memberID, code string) 
 		if err := replaceRecovery(ctx, tx, memberID, hashes); err != nil {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: memberID, Action: SecondFactorOn})
+		if err := s.tell(ctx, tx, memberID, LetterFactor, ""); err != nil {
+			return err
+		}
+		return s.log(ctx, tx, Activity{MemberID: memberID, Action: SecondFactorOn, Fields: []db.Field{{Name: "second_factor", Before: "off", After: "on"}}})
 	})
 	if err != nil {
 		return nil, err
@@ -164,7 +171,10 @@ func (s *Store) DropSecondFactor(ctx context.Context, memberID, by string) error
 		if err != nil || !was {
 			return err
 		}
-		return s.log(ctx, tx, Activity{MemberID: memberID, Action: SecondFactorOff, Detail: map[string]string{"by": by}})
+		if err := s.tell(ctx, tx, memberID, LetterFactor, ""); err != nil {
+			return err
+		}
+		return s.log(ctx, tx, Activity{MemberID: by, About: memberID, Action: SecondFactorOff, Fields: []db.Field{{Name: "second_factor", Before: "on", After: "off"}}})
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 	"assent/internal/closing"
 	"assent/internal/install"
 	"assent/internal/register"
@@ -34,6 +35,7 @@ type Deps struct {
 	Archive func(ctx context.Context, w io.Writer, organisation string) error
 	// Retain has a site's retention rules carried out now, by a job. member is who asks.
 	Retain func(ctx context.Context, siteID int64, member string) error
+	Audit  *audit.Store
 	Scrub  func() register.ScrubStatus // what the check in the background found; nil: none runs
 	// Preview compiles a draft into a plain script that shows the first layer
 	// at once and stores and sends nothing.
@@ -58,10 +60,11 @@ const checksPerMinute = 12
 // console is the handler's state.
 type console struct {
 	Deps
-	limits *account.Limiter
-	checks *web.Limiter[int64] // of pages that the server fetches, by site
-	assets *assets
-	views  *views
+	limits    *account.Limiter
+	checks    *web.Limiter[int64] // of pages that the server fetches, by site
+	forgotten chan struct{}       // holds one for each request that is worked on
+	assets    *assets
+	views     *views
 }
 
 // New returns the console, to be mounted at /console/.
@@ -72,7 +75,7 @@ func New(d Deps) http.Handler {
 	if d.Network == nil {
 		d.Network = networkOf
 	}
-	c := &console{Deps: d, limits: account.NewLimiter(d.Now), checks: web.NewLimiter[int64](checksPerMinute, 4096, d.Now), assets: newAssets()}
+	c := &console{Deps: d, limits: account.NewLimiter(d.Now), checks: web.NewLimiter[int64](checksPerMinute, 4096, d.Now), assets: newAssets(), forgotten: make(chan struct{}, forgottenAtOnce)}
 	c.views = newViews(c.assets)
 	return c.guard(c.mux())
 }

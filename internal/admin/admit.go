@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"assent/internal/account"
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -29,6 +30,7 @@ func (c *console) serve(w http.ResponseWriter, r *request, rt route) error {
 		if err := parse(r.Request); err != nil {
 			return err
 		}
+		r.act(db.Actor{Kind: db.Nobody})
 		return rt.handle(w, r)
 	}
 	if cookie, err := r.Cookie(c.cookieName()); err == nil {
@@ -53,6 +55,11 @@ func (c *console) serve(w http.ResponseWriter, r *request, rt route) error {
 	if several != nil {
 		return c.choose(w, r, several)
 	}
+	actor := db.Actor{Kind: db.Person, ID: session.Member.ID}
+	if rt.need == account.Operating || r.access != nil && r.access.Role == account.Support {
+		actor.Kind = db.Support
+	}
+	r.act(actor)
 	if r.access != nil && r.access.Role.Watched() {
 		if err := c.noteView(r, rt.pattern); err != nil { // what cannot be noted is not shown
 			return err

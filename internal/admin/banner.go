@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"assent/internal/account"
 	"assent/internal/fault"
 	"assent/internal/site"
 )
@@ -127,9 +126,6 @@ func (c *console) editBanner(w http.ResponseWriter, r *request) error {
 		p.Unsaved, p.Open = true, f.firstSection()
 		p.Base = r.PostForm.Get("base")
 		return c.render(w, http.StatusUnprocessableEntity, "banner", p)
-	}
-	if err := c.log(r, account.DraftSaved, p.Site.Key, nil); err != nil {
-		return err
 	}
 	next := "/banner?done=draft"
 	if do == "review" {

@@ -139,11 +139,6 @@ func (c *console) addFromCatalogue(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if changed {
-		if err := c.log(r, account.DraftSaved, p.Site.Key, nil); err != nil {
-			return err
-		}
-	}
 	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"/catalogue?"+url.Values{"done": {done}, "q": {p.Query}}.Encode(), http.StatusSeeOther)
 	return nil
 }

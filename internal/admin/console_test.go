@@ -20,6 +20,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/admin"
+	"assent/internal/audit"
 	"assent/internal/banner"
 	"assent/internal/closing"
 	"assent/internal/consent"
@@ -59,6 +60,7 @@ type desk struct {
 	client    *http.Client // keeps cookies, follows no redirects
 	posted    atomic.Int64 // previews that were asked for by POST
 	page      string       // what is looked at where no address is given
+	audit     *audit.Store
 }
 
 func newDesk(t *testing.T) *desk {
@@ -91,7 +93,8 @@ func newDesk(t *testing.T) *desk {
 	publicURL := func() string { return "https://consent.test" }
 	k.closing = closing.NewStore(closing.Config{DB: d, Queue: k.queue, Register: reg, Sites: k.sites, Accounts: k.accounts, Mail: desk, PublicURL: publicURL, Now: time.Now})
 	k.retention = retention.NewStore(d, reg, func(context.Context, string) (int, error) { return 180, nil }, time.Now)
-	console := admin.New(admin.Deps{Check: check, Closing: k.closing, Retention: k.retention,
+	k.keepAudit()
+	console := admin.New(admin.Deps{Audit: k.audit, Check: check, Closing: k.closing, Retention: k.retention,
 		Archive: func(_ context.Context, w io.Writer, organisation string) error {
 			_, err := io.WriteString(w, "archive of "+organisation)
 			return err
@@ -111,6 +114,11 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(k.server.Close)
 	k.client = k.stranger()
 	return k
+}
+
+// keepAudit has changes written into the audit log.
+func (k *desk) keepAudit() {
+	k.audit = audit.NewStore(audit.Config{DB: k.db, Signer: k.register.Signer, OpenHead: k.register.OpenHead, Host: func() string { return "consent.test" }, Now: time.Now})
 }
 
 // stranger is another browser, signed out.

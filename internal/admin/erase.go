@@ -68,6 +68,11 @@ func (c *console) erase(w http.ResponseWriter, r *request) error {
 		p.Errors = problems{"reason": "Say why: the register keeps the reason."}
 		return c.render(w, http.StatusUnprocessableEntity, "erase", p)
 	}
+	// The register erases in transactions of its own, each of which says so in its own log.
+	// That somebody asked for it is written before.
+	if err := c.log(r, account.RegisterErasing, p.Site.Key, map[string]string{"what": map[bool]string{true: "a visitor's records", false: "a record"}[p.Many] + ", " + string(reason)}); err != nil {
+		return err
+	}
 	var done register.Removed
 	if p.Many {
 		done, err = c.Register.EraseConsent(r.Context(), s.SiteID, s.ConsentID, reason)

@@ -96,6 +96,7 @@ func (c *console) signInCode(w http.ResponseWriter, r *request) error {
 	}
 	c.limits.Succeeded("code "+m.ID, network)
 	c.setCookie(w, token)
+	c.entered(w, r, m)
 	http.Redirect(w, r.Request, p.Next, http.StatusSeeOther)
 	return nil
 }

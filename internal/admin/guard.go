@@ -9,6 +9,7 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/consent"
+	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/site"
 	"assent/internal/web"
@@ -24,6 +25,9 @@ type request struct {
 	access  *account.Access
 	site    *site.Site
 }
+
+// act says whose doing it is, whatever the request changes.
+func (r *request) act(a db.Actor) { r.Request = r.WithContext(db.As(r.Context(), a)) }
 
 // by is how the member signs what they do.
 func (r *request) by() string { return r.session.Member.Email }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 	"assent/internal/fault"
 	"assent/internal/web"
 )
@@ -38,15 +39,16 @@ func (c *console) showRoles(w http.ResponseWriter, r *request) error {
 
 type membersPage struct {
 	Page
-	Members     []memberRow
-	Invitations []account.Invitation
-	Visits      []account.Activity // of operators, newest first
-	Roles       []option           // for the form, with what was chosen
-	Email, Name string
-	Until       string
-	Errors      problems
-	Link        string // of an invitation that was made just now
-	LinkFor     string
+	Members      []memberRow
+	Invitations  []account.Invitation
+	Visits       []visit  // of operators, newest first
+	Writes, Sent bool     // letters are sent; the invitation was
+	Roles        []option // for the form, with what was chosen
+	Email, Name  string
+	Until        string
+	Errors       problems
+	Link         string // of an invitation that was made just now
+	LinkFor      string
 }
 
 type memberRow struct {
@@ -82,11 +84,11 @@ func (c *console) membersPage(r *request) (p membersPage, err error) {
 		p.Members = append(p.Members, row)
 	}
 	p.Roles = roleOptions(account.Analyst)
+	p.Writes = c.Accounts.Writes()
 	if p.Invitations, err = c.Accounts.Invitations(r.Context(), organisation); err != nil {
 		return p, err
 	}
-	p.Visits, err = c.Accounts.Visits(r.Context(), organisation)
-	return p, err
+	return p, c.visits(r, &p)
 }
 
 func (c *console) listMembers(w http.ResponseWriter, r *request) error {
@@ -101,7 +103,7 @@ func (c *console) listMembers(w http.ResponseWriter, r *request) error {
 func (c *console) changeMembers(w http.ResponseWriter, r *request) error {
 	organisation, v := r.access.Organisation.ID, r.PostForm
 	by, member := r.session.Member.ID, v.Get("member")
-	joining := account.Joining{Email: v.Get("email"), Name: v.Get("name"), Organisation: organisation, Role: account.Role(v.Get("role")), By: by}
+	joining := account.Joining{Email: v.Get("email"), Name: v.Get("name"), Organisation: organisation, Role: account.Role(v.Get("role")), By: by, Language: languageOf(r.Request)}
 	var err error
 	done := "saved"
 	if joining.Until, err = lastDay(v.Get("until"), joining.Role); err == nil {
@@ -166,7 +168,9 @@ func (c *console) invite(w http.ResponseWriter, r *request, j account.Joining) e
 		p.Errors, p.Email, p.Name, p.Until, p.Roles = wrong, j.Email, j.Name, r.PostForm.Get("until"), roleOptions(j.Role)
 		return c.render(w, web.Status(err), "members", p)
 	}
-	p.Link, p.LinkFor = c.PublicURL()+"/console/join?token="+token, j.Email
+	if p.LinkFor, p.Sent = j.Email, c.Accounts.Writes(); !p.Sent {
+		p.Link = c.PublicURL() + "/console/join?token=" + token
+	}
 	return c.render(w, http.StatusOK, "members", p)
 }
 
@@ -238,7 +242,27 @@ func (c *console) join(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		c.setCookie(w, token)
+		c.entered(w, r, m)
 	}
 	http.Redirect(w, r.Request, "/console/sites?done=joined", http.StatusSeeOther)
 	return nil
+}
+
+// visit is an operator's look into the organisation.
+type visit struct {
+	Time          time.Time
+	Email, Reason string
+}
+
+// visits lists the newest 20.
+func (c *console) visits(r *request, p *membersPage) error {
+	list, err := c.Audit.Search(r.Context(), audit.Query{Organisation: r.access.Organisation.ID, Action: account.OperatorEntered, Limit: 20})
+	if err != nil {
+		return err
+	}
+	names, err := c.actorNames(r, list)
+	for _, e := range list {
+		p.Visits = append(p.Visits, visit{e.At, names[e.ActorID], e.Detail["reason"]})
+	}
+	return err
 }

@@ -104,6 +104,9 @@ func (c *console) addOrganisation(r *request) (link string, err error) {
 	if err != nil {
 		return "", err
 	}
-	token, err := c.Accounts.Invite(r.Context(), account.Joining{Email: email, Organisation: o.ID, Role: account.Owner, By: by})
-	return c.PublicURL() + "/console/join?token=" + token, err
+	token, err := c.Accounts.Invite(r.Context(), account.Joining{Email: email, Organisation: o.ID, Role: account.Owner, By: by, Language: languageOf(r.Request)})
+	if err != nil || c.Accounts.Writes() {
+		return "", err
+	}
+	return c.PublicURL() + "/console/join?token=" + token, nil
 }

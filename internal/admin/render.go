@@ -40,6 +40,8 @@ var done = map[string]string{
 	"password":  "Your password is changed. Your other sessions are ended.",
 	"added":     "The site is added. Until you say more, it asks everybody first.",
 	"saved":     "Saved.",
+	"confirmed": "Your address is confirmed.",
+	"confirm":   "The letter is on its way. Its link works once, and for 24 hours.",
 	"scheduled": "Scheduled. It is published by itself, also if the server is restarted meanwhile.", "unscheduled": "Nothing is scheduled.",
 	"rolled_back": "The older version is in force again. Visitors get it within seconds; the draft is as it was.",
 	"set_up":      "Set up. This page tells how the site is doing.",

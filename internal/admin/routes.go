@@ -67,9 +67,8 @@ func (c *console) routes() []route {
 		{"GET /console/sites/{site}/records/{record}/erase", account.EraseRecords, c.showErase},
 		{"POST /console/sites/{site}/records/{record}/erase", account.EraseRecords, c.erase},
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
-		{"GET /console/activity", account.ViewActivity, c.listActivity},
 		{"/console/", account.AnyMember, c.missing},
-	}, slices.Concat(c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes(), c.siteRoutes(), c.scheduleRoutes())...)
+	}, slices.Concat(c.activityRoutes(), c.letterRoutes(), c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes(), c.siteRoutes(), c.scheduleRoutes())...)
 }
 
 func (c *console) mux() *http.ServeMux {

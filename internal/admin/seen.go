@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"assent/internal/account"
 	"assent/internal/catalogue"
 	"assent/internal/fault"
 	"assent/internal/site"
@@ -263,17 +262,11 @@ func (c *console) editSeen(w http.ResponseWriter, r *request) error {
 			return err
 		}
 		next += do + "d"
-		if err := c.log(r, account.SeenIgnored, p.Site.Key, nil); err != nil {
-			return err
-		}
 	case "clear":
 		if err := c.Stats.Clear(r.Context(), p.Site.ID); err != nil {
 			return err
 		}
 		next += "cleared"
-		if err := c.log(r, account.SeenCleared, p.Site.Key, nil); err != nil {
-			return err
-		}
 	default:
 		return fault.New(fault.Invalid, "That button is unknown. Reload the page and try again.")
 	}
@@ -323,5 +316,5 @@ func (c *console) declare(r *request, p seenPage, name stats.Name, to string) (s
 	if err := c.Sites.SaveDraft(r.Context(), p.Site.Key, draft); err != nil {
 		return "", err
 	}
-	return s.Key, c.log(r, account.DraftSaved, p.Site.Key, nil)
+	return s.Key, nil
 }

@@ -66,6 +66,7 @@ func (c *console) setup(w http.ResponseWriter, r *request) error {
 	}
 	c.limits.Succeeded("link "+p.Token, c.Network(r.Request))
 	c.setCookie(w, token)
+	c.entered(w, r, m)
 	http.Redirect(w, r.Request, "/console/sites?done=welcome", http.StatusSeeOther)
 	return nil
 }
@@ -74,10 +75,11 @@ type signInPage struct {
 	Page
 	Email, Next string
 	Nobody      bool // there is no member yet
+	Writes      bool // a new password can be asked for
 }
 
 func (c *console) showSignIn(w http.ResponseWriter, r *request) error {
-	p := signInPage{Page: c.page(r, "Sign in"), Next: safeNext(r.URL.Query().Get("next"))}
+	p := signInPage{Page: c.page(r, "Sign in"), Next: safeNext(r.URL.Query().Get("next")), Writes: c.Accounts.Writes()}
 	members, err := c.Accounts.Members(r.Context())
 	if err != nil {
 		return err
@@ -87,7 +89,7 @@ func (c *console) showSignIn(w http.ResponseWriter, r *request) error {
 }
 
 func (c *console) signIn(w http.ResponseWriter, r *request) error {
-	p := signInPage{Page: c.page(r, "Sign in"), Email: r.PostForm.Get("email"), Next: safeNext(r.PostForm.Get("next"))}
+	p := signInPage{Page: c.page(r, "Sign in"), Email: r.PostForm.Get("email"), Next: safeNext(r.PostForm.Get("next")), Writes: c.Accounts.Writes()}
 	network := c.Network(r.Request)
 	err := c.limits.Take(p.Email, network)
 	var token string
@@ -110,6 +112,7 @@ func (c *console) signIn(w http.ResponseWriter, r *request) error {
 	}
 	c.limits.Succeeded(m.Email, network)
 	c.setCookie(w, token)
+	c.entered(w, r, m)
 	http.Redirect(w, r.Request, p.Next, http.StatusSeeOther)
 	return nil
 }
@@ -140,6 +143,8 @@ type accountPage struct {
 	Accesses []account.Access
 	Sessions []account.OpenSession
 	Factor   account.SecondFactor
+	Writes   bool // letters are sent
+	Verified bool // to this member
 	Errors   problems
 }
 
@@ -151,6 +156,10 @@ func (c *console) accountPage(r *request) (accountPage, error) {
 		return p, err
 	}
 	if p.Factor, err = c.Accounts.SecondFactor(r.Context(), r.session.Member.ID); err != nil {
+		return p, err
+	}
+	p.Writes = c.Accounts.Writes()
+	if p.Verified, err = c.Accounts.Verified(r.Context(), r.session.Member.ID); err != nil {
 		return p, err
 	}
 	p.Sessions, err = c.Accounts.Sessions(r.Context(), r.token)

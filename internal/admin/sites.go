@@ -112,9 +112,6 @@ func (c *console) addSite(w http.ResponseWriter, r *request) error {
 	if p.Errors != nil {
 		return c.render(w, http.StatusUnprocessableEntity, "site_new", p)
 	}
-	if err := c.log(r, account.SiteAdded, s.Key, nil); err != nil {
-		return err
-	}
 	if err := c.Sites.SetSetupStep(r.Context(), s.ID, 2); err != nil {
 		return err
 	}
@@ -219,9 +216,6 @@ func (c *console) saveSite(w http.ResponseWriter, r *request) error {
 	}
 	if p.Errors != nil {
 		return c.render(w, http.StatusUnprocessableEntity, "site", p)
-	}
-	if err := c.log(r, account.SiteDomains, p.Site.Key, nil); err != nil {
-		return err
 	}
 	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"?done=saved", http.StatusSeeOther)
 	return nil

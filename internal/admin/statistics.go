@@ -179,9 +179,6 @@ func (c *console) saveStatistics(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.log(r, account.StatsChanged, p.Site.Key, nil); err != nil {
-		return err
-	}
 	http.Redirect(w, r.Request, "/console/sites/"+p.Site.Key+"/statistics?done=saved", http.StatusSeeOther)
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"assent/internal/account"
 	"assent/internal/fault"
 	"assent/internal/i18n"
 	"assent/internal/site"
@@ -136,17 +135,13 @@ func (c *console) publish(w http.ResponseWriter, r *request) error {
 		p.Problem = "The draft has changed since this page was made. Look at the changes again, then publish."
 		return c.render(w, http.StatusConflict, "publish", p)
 	}
-	v, err := c.Sites.Publish(r.Context(), p.Site.Key, r.by())
+	_, err = c.Sites.Publish(r.Context(), p.Site.Key, r.by())
 	switch fault.KindOf(err) {
 	case fault.Conflict, fault.Unprocessed:
 		p.Problem = fault.Message(err)
 		return c.render(w, http.StatusConflict, "publish", p)
 	}
 	if err != nil {
-		return err
-	}
-	detail := map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}
-	if err := c.log(r, account.SitePublished, p.Site.Key, detail); err != nil {
 		return err
 	}
 	next := ""

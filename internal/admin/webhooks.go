@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -85,21 +84,8 @@ func (c *console) addWebhook(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := c.logWebhook(r, p.Site.Key, "added", e); err != nil {
-		return err
-	}
 	// Not a redirect: the secret is shown once, and kept nowhere on the way.
 	return c.renderWebhook(w, r, p.Page, e, secret)
-}
-
-// logWebhook writes down what was done to an endpoint: its host, not its address,
-// which may hold a secret.
-func (c *console) logWebhook(r *request, site, what string, e webhook.Endpoint) error {
-	host := ""
-	if u, err := url.Parse(e.URL); err == nil {
-		host = u.Host
-	}
-	return c.log(r, account.WebhookChanged, site, map[string]string{"rule": what + " " + host})
 }
 
 type webhookPage struct {
@@ -180,9 +166,6 @@ func (c *console) editWebhook(w http.ResponseWriter, r *request) error {
 		if err != nil {
 			return err
 		}
-		if err := c.logWebhook(r, p.Site.Key, "changed the secret of", e); err != nil {
-			return err
-		}
 		return c.renderWebhook(w, r, p, e, secret)
 	case "remove":
 		what, done, err = "removed", "saved", c.Webhooks.Remove(ctx, p.Site.ID, e.ID)
@@ -191,11 +174,6 @@ func (c *console) editWebhook(w http.ResponseWriter, r *request) error {
 	}
 	if err != nil {
 		return err
-	}
-	if what != "" {
-		if err := c.logWebhook(r, p.Site.Key, what, e); err != nil {
-			return err
-		}
 	}
 	to := "/console/sites/" + p.Site.Key + "/webhooks"
 	if what != "removed" {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/register"
 	"assent/internal/site"
@@ -136,6 +137,7 @@ func (a *api) admit(r *http.Request, rt route) (*call, error) {
 	if !token.May(rt.scope) {
 		return nil, fault.New(fault.Forbidden, "This token lacks the scope %s. Make one that has it: assent token add --scope %s", rt.scope, rt.scope)
 	}
+	r = r.WithContext(db.As(r.Context(), db.Actor{Kind: db.Token, ID: token.ID}))
 	c := &call{r, token, nil}
 	if key := r.PathValue("site"); key != "" {
 		// A site that the token is not for is no other than one that is not there.
@@ -180,6 +182,6 @@ func writeRaw(w http.ResponseWriter, status int, media string, body []byte) erro
 
 // erased writes into the activity log what a token erased.
 func (a *api) erased(ctx context.Context, c *call, records int64, reason register.Reason) error {
-	return a.Accounts.Log(ctx, account.Activity{MemberID: c.token.By, Action: account.RegisterErase, Organisation: c.site.Organisation, Site: c.site.Key,
+	return a.Accounts.Log(ctx, account.Activity{Action: account.RegisterErase, Organisation: c.site.Organisation, Site: c.site.Key,
 		Detail: map[string]string{"records": fmt.Sprint(records), "why": string(reason) + ", API token " + c.token.Hint + "…"}})
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
+	"assent/internal/audit/audittest"
 	"assent/internal/db"
 	"assent/internal/db/dbtest"
 	"assent/internal/register"
@@ -37,6 +39,7 @@ type world struct {
 	sites    []*site.Site
 	register *register.Register
 	accounts *account.Store
+	audit    *audit.Store
 	server   *httptest.Server
 	visitor  uuid.UUID
 	records  [][]uuid.UUID // by site
@@ -61,6 +64,7 @@ func newWorld(t *testing.T, d *db.DB) *world {
 	w.register = reg
 	clock := func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
 	w.accounts = account.NewStore(d, clock)
+	w.audit = audittest.New(t, d, clock)
 	sites := site.NewStore(d, plainCompile, func(ctx context.Context, tx *sql.Tx, id int64, key string) error {
 		return reg.CreateLog(ctx, tx, id, "consent.example/log/"+key)
 	})
@@ -317,6 +321,12 @@ func TestErasingOnce(t *testing.T) {
 		base := prefix + "/sites/" + w.sites[0].Key
 		body := fmt.Sprintf(`{"record_id":"%s","reason":"request"}`, w.records[0][0])
 		key := uuid.NewString()
+		// Without an entry of the audit log nothing is erased.
+		w.db.OnChange(func(context.Context, *sql.Tx, []db.Change) error { return sql.ErrConnDone })
+		if a := w.ask(token, "POST", base+"/erasures", body, key); a.status < 500 {
+			t.Errorf("without an audit log: %d %s", a.status, a.text)
+		}
+		w.audit.Attach()
 		first := w.ask(token, "POST", base+"/erasures", body, key)
 		if first.status != 200 || first.data["records"] != 1.0 || fmt.Sprint(first.data["acts"]) != fmt.Sprintf("[%d]", recordsEach) {
 			t.Fatalf("erased: %d %s", first.status, first.text)
@@ -344,8 +354,8 @@ func TestErasingOnce(t *testing.T) {
 		if err != nil || len(found) != recordsEach {
 			t.Errorf("another site has %d records left, %v", len(found), err)
 		}
-		lines, err := w.accounts.Activities(t.Context(), w.sites[0].Key, "", 10)
-		if err != nil || len(lines) < 2 || lines[0].Action != account.RegisterErase || !strings.Contains(lines[0].Detail["why"], "unlawful, API token assent_") {
+		lines, err := w.audit.Search(t.Context(), audit.Query{Organisation: w.sites[0].Organisation, Action: account.RegisterErase})
+		if err != nil || len(lines) < 2 || lines[0].Actor != "token" || lines[0].ActorID == "" || lines[0].Site != w.sites[0].Key || !strings.Contains(lines[0].Detail["why"], "unlawful, API token assent_") {
 			t.Errorf("activity %+v, %v", lines, err)
 		}
 		for _, bad := range []struct {

@@ -266,6 +266,11 @@ func (a *api) erase(c *call) (any, error) {
 	}
 	sum := sha256.Sum256(append([]byte(c.Method+" "+c.URL.Path+"\x00"), text...))
 	answer, _, err := a.Accounts.Once(c.Context(), c.token.ID, key, hex.EncodeToString(sum[:]), func() (account.Answer, error) {
+		// Written before: the register erases in transactions of its own.
+		asked := account.Activity{Action: account.RegisterErasing, Organisation: c.site.Organisation, Site: c.site.Key, Detail: map[string]string{"what": q.Reason}}
+		if err := a.Accounts.Log(c.Context(), asked); err != nil {
+			return account.Answer{}, err
+		}
 		done, err := a.eraseOnce(c, q)
 		if done.Records > 0 {
 			if e := a.erased(c.Context(), c, done.Records, register.Reason(q.Reason)); err == nil {

@@ -34,14 +34,13 @@ func LogBackup(ctx context.Context, c Config, h backup.Header) error {
 	if h.Schema < db.SchemaNumber(h.Engine) {
 		return nil
 	}
-	o := databaseOptions(c)
-	o.Existing = true
-	d, err := db.Open(ctx, o)
+	c.Existing = true
+	p, err := Open(ctx, c)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	return account.NewStore(d, time.Now).Log(ctx, account.Activity{Action: account.BackedUp, Detail: map[string]string{"what": h.Content}})
+	defer p.Close()
+	return p.Accounts.Log(ctx, account.Activity{Action: account.BackedUp, Detail: map[string]string{"what": h.Content}})
 }
 
 func backupSource(ctx context.Context, d *db.DB, dir string) (backup.Source, error) {

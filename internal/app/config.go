@@ -44,6 +44,7 @@ type Config struct {
 	Highwater    string        // file that remembers how far each log was signed; "": in Dir, or none without
 	ScrubRate    int           // records a second that the background check reads; 0 for none
 
+	Breached     string        // file of breached passwords, see account.OpenBreached; "" for none
 	SMTPURL      string        // mail server, see mail.ParseServer; "" for none
 	MailFrom     string        // address that letters come from
 	AllowPrivate bool          // messages may go to private addresses and over plain http

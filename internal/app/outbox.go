@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"database/sql"
+	"strings"
 	"time"
 
+	"assent/internal/account"
 	"assent/internal/closing"
 	"assent/internal/jobs"
 	"assent/internal/mail"
@@ -45,6 +48,9 @@ func (p *Parts) openOutbox(c Config) error {
 	p.Jobs.Sole = c.URL == "" // one server to a data directory
 	p.Mail = mail.NewDesk(p.DB, p.Jobs, secret, server, time.Now)
 	sender := wire.NewSender(Version, c.AllowPrivate, nil)
+	if p.Mail.Configured() {
+		p.Accounts.OnLetter(p.promiseLetter)
+	}
 	p.Webhooks = webhook.NewStore(webhook.Config{
 		DB: p.DB, Queue: p.Jobs, Secret: secret, Register: p.Register, SiteKey: p.Sites.KeyOf, Keep: c.WebhookKeep, Now: time.Now,
 		Receipt: func(recordID string) string { return p.PublicURL() + "/r/" + recordID },
@@ -55,4 +61,19 @@ func (p *Parts) openOutbox(c Config) error {
 	p.Closing = closing.NewStore(closing.Config{DB: p.DB, Queue: p.Jobs, Register: p.Register, Sites: p.Sites, Accounts: p.Accounts, Mail: p.Mail, PublicURL: p.PublicURL, Now: time.Now})
 	p.openSchedule()
 	return nil
+}
+
+// letterPaths are the addresses behind which the secrets of letters are used.
+var letterPaths = map[string]string{account.LetterJoin: "/console/join", account.LetterForgot: "/console/setup", account.LetterConfirm: "/console/confirm"}
+
+// promiseLetter puts a letter of the accounts into the outbox.
+func (p *Parts) promiseLetter(ctx context.Context, tx *sql.Tx, l account.Letter) error {
+	data := mail.Data{Name: l.Name, By: l.By, Place: l.Place}
+	if data.Place == "" {
+		_, data.Place, _ = strings.Cut(p.PublicURL(), "://")
+	}
+	if path := letterPaths[l.Kind]; path != "" {
+		data.Link = p.PublicURL() + path + "?token=" + l.Token
+	}
+	return p.Mail.Add(ctx, tx, mail.Kind(l.Kind), l.To, l.Language, data)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 	"assent/internal/banner"
 	"assent/internal/closing"
 	"assent/internal/consent"
@@ -39,6 +40,7 @@ type Parts struct {
 	Register  *register.Register
 	Retention *retention.Store
 	Accounts  *account.Store
+	Audit     *audit.Store
 	Stats     *stats.Store
 	Counters  *stats.Counters
 	Witness   *witness.Store
@@ -118,6 +120,17 @@ func (p *Parts) open(ctx context.Context, c Config) error {
 	p.Sites = site.NewStore(p.DB, banner.Compile, p.createLog)
 	p.Retention = retention.NewStore(p.DB, p.Register, p.lifetime, time.Now)
 	p.Accounts = account.NewStore(p.DB, time.Now)
+	breached, err := account.OpenBreached(c.Breached)
+	if err != nil {
+		return err
+	}
+	p.Accounts.UseBreached(breached)
+	p.Audit = audit.NewStore(audit.Config{DB: p.DB, Signer: p.Register.Signer, OpenHead: p.Register.OpenHead, Host: p.host, Now: time.Now})
+	if !c.Inspect {
+		if err := p.Audit.Adopt(ctx); err != nil {
+			return err
+		}
+	}
 	p.Stats = stats.NewStore(p.DB, time.Now)
 	p.Counters = stats.NewCounters(p.DB, time.Now, p.toCount())
 	p.Witness = witness.NewStore(p.DB, time.Now)
@@ -152,11 +165,16 @@ func (p *Parts) PublicURL() string { return *p.publicURL.Load() }
 
 // origin is the name of a site's log at the public address.
 func (p *Parts) origin(key string) string {
+	return p.host() + "/log/" + key
+}
+
+// host is how the names of new logs begin.
+func (p *Parts) host() string {
 	_, host, _ := strings.Cut(p.PublicURL(), "://")
 	if p.epoch != "" {
 		host += "/" + p.epoch
 	}
-	return host + "/log/" + key
+	return host
 }
 
 // Tag is the element to paste as the first of a page's head.

@@ -83,6 +83,14 @@ func (a *App) retainOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.Audit.Adopt(ctx); err != nil { // of nodes that run a former version
+		return err
+	}
+	if n, err := a.Audit.Expire(ctx); err != nil {
+		return err
+	} else if n > 0 {
+		slog.Info("entries of the activity removed because their time is over", "entries", n)
+	}
 	removed, err := a.Retention.Run(ctx, sites)
 	for _, d := range removed {
 		slog.Info("records removed by retention rule", "site", d.Site, "rule", d.Rule, "records", d.Count)

@@ -3,10 +3,8 @@ package app
 import (
 	"context"
 	"database/sql"
-	"strconv"
 	"time"
 
-	"assent/internal/account"
 	"assent/internal/fault"
 	"assent/internal/jobs"
 )
@@ -25,13 +23,6 @@ func (p *Parts) openSchedule() {
 }
 
 func (p *Parts) publishScheduled(ctx context.Context, j jobs.Job) jobs.Outcome {
-	s, v, err := p.Sites.PublishScheduled(ctx, j.Payload)
-	if err != nil {
-		return jobs.Outcome{Err: err, Final: fault.KindOf(err) == fault.Unprocessed}
-	}
-	if v == nil {
-		return jobs.Outcome{}
-	}
-	detail := map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version, "scheduled": s.Scheduled.Format(time.RFC3339)}
-	return jobs.Outcome{Err: p.Accounts.Log(ctx, account.Activity{MemberID: s.MemberID, Action: account.SitePublished, Site: s.Site, Detail: detail})}
+	_, _, err := p.Sites.PublishScheduled(ctx, j.Payload) // the store writes down what changed
+	return jobs.Outcome{Err: err, Final: fault.KindOf(err) == fault.Unprocessed}
 }

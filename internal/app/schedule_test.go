@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"assent/internal/account"
+	"assent/internal/audit"
 )
 
 // A version that was scheduled is published on time although the process that promised
@@ -49,11 +51,11 @@ func TestScheduledVersionSurvivesARestart(t *testing.T) {
 	go func() { p.Jobs.Run(run); close(ended) }()
 	defer func() { stop(); <-ended }()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) { // polls a condition
-		list, err := p.Accounts.Activities(ctx, s.Key, "", 10)
+		list, err := p.Audit.Search(ctx, audit.Query{Organisation: s.Organisation, Site: s.Key, Action: account.SitePublished, Limit: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(list) > 0 && list[0].Action == account.SitePublished {
+		if slices.ContainsFunc(list, func(e audit.Entry) bool { return e.Detail["number"] == "2" }) {
 			break
 		}
 		if time.Now().After(deadline) {

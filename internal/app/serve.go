@@ -16,6 +16,7 @@ import (
 	"assent/internal/api"
 	"assent/internal/banner"
 	"assent/internal/consent"
+	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/public"
 	"assent/internal/regime"
@@ -142,7 +143,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	if err := a.setupLink(ctx); err != nil {
 		return err
 	}
-	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	background, stop := context.WithCancel(db.As(context.WithoutCancel(ctx), db.Actor{Kind: db.Job}))
 	a.stop = stop
 	a.work.Go(func() { a.Cache.Follow(background) })
 	a.work.Go(func() { a.recompile(background) })
@@ -167,7 +168,7 @@ func (a *App) start(ctx context.Context, c Config, listener net.Listener, deps p
 	mux := http.NewServeMux()
 	mux.Handle("/", public.New(deps))
 	mux.Handle("/console/", admin.New(admin.Deps{
-		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Preview: banner.Preview,
+		Sites: a.Sites, Register: a.Register, Accounts: a.Accounts, Stats: a.Stats, Counters: a.Counters, Webhooks: a.Webhooks, Audit: a.Audit, Preview: banner.Preview,
 		Closing: a.Closing, Retention: a.Retention, Archive: a.WriteArchive, Retain: a.RetainSoon,
 		Scrub:     a.Scrub.Status,
 		Check:     a.CheckInstall,

@@ -297,6 +297,13 @@ func (s *settling) apply(ctx context.Context, out *Restored) error {
 		if len(s.rename) == 0 {
 			return nil
 		}
+		key, err := s.Register.Signer(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := s.Audit.Resign(ctx, tx, key.Public().(ed25519.PublicKey), key, hostAlone(s.host())+"/"+epoch, map[string]string{"why": "restored from a backup"}); err != nil {
+			return err
+		}
 		return db.SetSetting(ctx, tx, epochSetting, epoch)
 	})
 	if err != nil {
@@ -340,6 +347,11 @@ func (s *settling) whole(ctx context.Context, out *Restored) error {
 	if err != nil {
 		return err
 	}
+	audits, err := s.Audit.Fsck(ctx)
+	if err != nil {
+		return err
+	}
+	problems = append(problems, audits.Findings...)
 	out.Records, out.Findings = report.Records, report.Problems+int64(len(problems))
 	for _, f := range report.Findings {
 		problems = append(problems, f.Message)

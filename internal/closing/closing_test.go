@@ -21,6 +21,7 @@ import (
 	"github.com/google/uuid"
 
 	"assent/internal/account"
+	"assent/internal/audit/audittest"
 	"assent/internal/banner"
 	"assent/internal/closing"
 	"assent/internal/db"
@@ -60,6 +61,7 @@ func newHouse(t *testing.T, d *db.DB) *house {
 		return h.register.CreateLog(ctx, tx, id, "consent.example/log/"+key)
 	})
 	h.accounts = account.NewStore(d, clock)
+	audittest.New(t, d, clock)
 	h.queue = jobs.New(d, clock)
 	server, err := mail.ParseServer("smtp://127.0.0.1:1", "Assent <assent@consent.example>")
 	if err != nil {
@@ -455,7 +457,7 @@ func TestAccountIsClosed(t *testing.T) {
 		if err := h.closing.WriteAccount(ctx, &out, person.ID); err != nil {
 			t.Fatal(err)
 		}
-		for _, want := range []string{closing.ExportType, `"membership"`, `"session"`, `"totp"`, `"activity"`, `"notice_version"`, person.Email, "Name of zperson", "(kept, not told)"} {
+		for _, want := range []string{closing.ExportType, `"membership"`, `"session"`, `"totp"`, `"audit_entry"`, `"notice_version"`, person.Email, "Name of zperson", "(kept, not told)"} {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("the export has no %s", want)
 			}

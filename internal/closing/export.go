@@ -76,6 +76,8 @@ func leads(t *db.Table, id, email string) (where, value string) {
 		return "member_id", id
 	case t.Name == "closing":
 		return "subject", id
+	case t.Name == "audit_entry":
+		return "actor", string(db.Person) + " " + id
 	case t.Has("created_by"):
 		return "created_by", id
 	case t.Name == "invitation":

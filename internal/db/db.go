@@ -51,6 +51,7 @@ type DB struct {
 	address string  // of PostgreSQL; it may hold a password
 
 	failure failure
+	changed func(ctx context.Context, tx *sql.Tx, list []Change) error // writes the audit log; nil: nobody does
 }
 
 // Open opens the database and migrates it to this binary's schema. Failures are

@@ -125,7 +125,7 @@ func (d *DB) pick(sqlite, postgres string) string {
 
 // kinds are the types that migrations use, as the engines name them.
 var kinds = map[string]Kind{
-	"bigint": Int, "integer": Int, "smallint": Int, "text": Text, "character varying": Text,
+	"bigint": Int, "integer": Int, "smallint": Int, "int": Int, "text": Text, "character varying": Text,
 	"blob": Bytes, "bytea": Bytes, "boolean": Bool,
 }
 

@@ -38,6 +38,13 @@ const (
 	Closing    Kind = "closing"    // an organisation or an account is to be erased
 	Closed     Kind = "closed"     // it was, and here is the certificate
 	Inactive   Kind = "inactive"   // nobody signed in for long: the account is to be erased
+	// Those of internal/account, letter.go.
+	Join     Kind = "join"
+	Forgot   Kind = "forgot"
+	Confirm  Kind = "confirm"
+	Device   Kind = "device"
+	Password Kind = "password"
+	Factor   Kind = "factor"
 )
 
 // Data is what a letter says beside its texts. Nothing of it is trusted: names are

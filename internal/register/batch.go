@@ -216,7 +216,7 @@ func (w *writer) matches(ctx context.Context, l *openLog) error {
 	if err != nil {
 		return err
 	}
-	root, err := l.edge.root()
+	root, err := l.edge.Root()
 	if err != nil {
 		return err
 	}
@@ -273,30 +273,30 @@ type grown struct {
 
 // runs are the records, from and up to, whose consent IDs are now to be entered.
 func (g grown) runs() (from, to int64) {
-	return g.log.size >> runBits << runBits, g.log.edge.size >> runBits << runBits
+	return g.log.size >> runBits << runBits, g.log.edge.Size >> runBits << runBits
 }
 
 // grow extends the trees over the new records, and signs them.
 func (b *batch) grow() (list []grown, err error) {
 	for _, c := range b.fresh {
-		if err := b.logs[c.entry.SiteID].edge.append(c.commitment, c.leaf); err != nil {
+		if err := b.logs[c.entry.SiteID].edge.Append(c.commitment, c.leaf); err != nil {
 			return nil, err
 		}
 	}
 	for _, l := range b.logs {
-		if l.edge == nil || l.edge.size == l.size {
+		if l.edge == nil || l.edge.Size == l.size {
 			continue
 		}
-		root, err := l.edge.root()
+		root, err := l.edge.Root()
 		if err != nil {
 			return nil, err
 		}
-		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.size, Root: root}.Sign(b.writer.keys.get())
+		checkpoint, err := receipt.Checkpoint{Origin: l.origin, Size: l.edge.Size, Root: root}.Sign(b.writer.keys.get())
 		if err != nil {
 			return nil, err
 		}
-		g := grown{log: l, tiles: l.edge.changed(), checkpoint: checkpoint}
-		g.tail, g.tailFrom = l.edge.tailSince(l.size)
+		g := grown{log: l, tiles: l.edge.Changed(), checkpoint: checkpoint}
+		g.tail, g.tailFrom = l.edge.TailSince(l.size)
 		list = append(list, g)
 	}
 	return list, nil
@@ -320,6 +320,6 @@ func (b *batch) touch(tx *sql.Tx) error {
 // the transaction fails.
 func (b *batch) keep(list []grown) {
 	for _, g := range list {
-		g.log.size, g.log.checkpoint = g.log.edge.size, g.checkpoint
+		g.log.size, g.log.checkpoint = g.log.edge.Size, g.checkpoint
 	}
 }

@@ -72,7 +72,7 @@ func (r *Register) PutCosigned(ctx context.Context, siteID int64, checkpoint []b
 // Consistency proves that a site's log of the size to continues that of the
 // size from (RFC 6962, section 2.1.2). Both are at least 1.
 func (r *Register) Consistency(ctx context.Context, siteID, from, to int64) (tlog.TreeProof, error) {
-	tiles := tileReader{size: to, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	tiles := tileReader{Size: to, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
 	proof, err := tlog.ProveTree(to, from, &tiles)
 	return proof, r.db.Explain(err)
 }

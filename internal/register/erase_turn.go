@@ -194,8 +194,8 @@ func (b *batch) await(siteID int64, removed []removedRow, entered int64) (log *o
 	}
 	log.edge, err = loadEdge(log.size, tail, func(level, n int64) ([]byte, error) {
 		for _, t := range tiles {
-			if t.level == level && t.n == n {
-				return t.data, nil
+			if t.Level == level && t.N == n {
+				return t.Data, nil
 			}
 		}
 		return nil, fmt.Errorf("%w: tile %d of level %d is missing", errDamaged, n, level)
@@ -230,7 +230,7 @@ func readEdge(answers pgx.BatchResults, size int64) (tail []byte, tiles []tile, 
 		return nil, nil, err
 	}
 	tiles, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (t tile, err error) {
-		return t, row.Scan(&t.level, &t.n, &t.data)
+		return t, row.Scan(&t.Level, &t.N, &t.Data)
 	})
 	return tail, tiles, err
 }
@@ -258,7 +258,7 @@ func (b *batch) enterAct(e Erasure, removed []removedRow, g grown, entered int64
 		marks[i], places[i] = m[:], r.place
 	}
 	list := new(pgx.Batch)
-	list.Queue(swapLog, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint)
+	list.Queue(swapLog, g.log.edge.Size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint)
 	queueUnplace(list, e.SiteID, removed, entered, g.log.size>>runBits)
 	list.Queue(putErasureQuery, e.SiteID, e.Index, e.Time.UnixMilli(), string(e.Reason), e.Count, e.Salt, string(e.Statement))
 	list.Queue(putErasedQuery, places, marks, e.Index)

@@ -135,7 +135,7 @@ func (b *batch) declare(log *openLog, a *act, removed []removedRow) (Erasure, er
 	}
 	rand.Read(e.Salt)
 	commitment := receipt.Commit(e.Salt, e.Statement)
-	return e, log.edge.append(commitment, tlog.RecordHash(commitment[:]))
+	return e, log.edge.Append(commitment, tlog.RecordHash(commitment[:]))
 }
 
 // unsealedBy is the value of unsealedSetting after an act.

@@ -102,6 +102,26 @@ func (r *Register) fenced(ctx context.Context, tx *sql.Tx) (ed25519.PrivateKey, 
 	}
 }
 
+// Signer is the key with which another log of this installation signs, in a transaction
+// that signs something new (see fenced).
+func (r *Register) Signer(ctx context.Context, tx *sql.Tx) (ed25519.PrivateKey, error) {
+	return r.fenced(ctx, tx)
+}
+
+// OpenHead opens the checkpoint of another log of this installation, and returns the
+// verifier key that it was checked with.
+func (r *Register) OpenHead(ctx context.Context, origin string, checkpoint []byte) (receipt.Checkpoint, string, error) {
+	if r.writer.keys.get() == nil {
+		return receipt.Checkpoint{}, "", errReadOnly
+	}
+	c, err := r.writer.open(ctx, origin, checkpoint)
+	if err != nil {
+		return c, "", err
+	}
+	vkey, err := r.vkey(origin)
+	return c, vkey, err
+}
+
 var errReplaced = fault.New(fault.Unavailable, "The signing key was replaced (assent key rotate), and this process has the old one. Give it the new %s, then start it again.", KeyFile)
 
 // agree writes down which key is in use, the first time. The caller has checked

@@ -240,17 +240,17 @@ func storing(list []grown, fresh []*call) (query string, args []any) {
 	if len(list) == 1 {
 		g := list[0]
 		levels, numbers, data := tileArrays(g.tiles)
-		return stateQuery(g.tailFrom > g.log.size), []any{g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
-			levels, numbers, data, g.log.edge.size >> tileHeight << tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads, marksOf(fresh)}
+		return stateQuery(g.tailFrom > g.log.size), []any{g.log.edge.Size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint,
+			levels, numbers, data, g.log.edge.Size >> tileHeight << tileHeight, g.tailFrom, g.tail, r.places, r.times, r.records, r.consents, r.salts, r.payloads, marksOf(fresh)}
 	}
 	var sites, sizes, before, from, tileSites, levels, numbers, full, upto []int64
 	var checkpoints, former, tails, data [][]byte
 	for _, g := range list {
 		id := g.log.siteID
-		sites, sizes, before, from = append(sites, id), append(sizes, g.log.edge.size), append(before, g.log.size), append(from, g.tailFrom)
+		sites, sizes, before, from = append(sites, id), append(sizes, g.log.edge.Size), append(before, g.log.size), append(from, g.tailFrom)
 		checkpoints, former, tails = append(checkpoints, g.checkpoint), append(former, g.log.checkpoint), append(tails, g.tail)
 		for _, t := range g.tiles {
-			tileSites, levels, numbers, data = append(tileSites, id), append(levels, t.level), append(numbers, t.n), append(data, t.data)
+			tileSites, levels, numbers, data = append(tileSites, id), append(levels, t.Level), append(numbers, t.N), append(data, t.Data)
 		}
 		if g.tailFrom > g.log.size {
 			full, upto = append(full, id), append(upto, g.tailFrom)
@@ -290,7 +290,7 @@ func readSwapped(rows pgx.Rows, list []grown) (stored int64, swapped []int64, er
 func (b *batch) mark() {
 	for _, l := range b.logs {
 		l.before = *l.edge
-		l.before.tiles = slices.Clone(l.edge.tiles)
+		l.before.Tiles = slices.Clone(l.edge.Tiles)
 	}
 	b.marked = true
 }

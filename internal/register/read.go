@@ -341,44 +341,12 @@ func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, err
 	if found && cosigned.Size > out.Index && cosigned.Size <= size {
 		size, out.Checkpoint, out.Witnesses = cosigned.Size, cosigned.Checkpoint, cosigned.Witnesses
 	}
-	tiles := tileReader{size: size, read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	tiles := tileReader{Size: size, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
 	out.Proof, err = tlog.ProveRecord(size, out.Index, &tiles)
 	if err != nil {
 		return nil, r.unproved(err)
 	}
 	return out.Marshal(), nil
-}
-
-// tileReader reads a log's hashes from its stored tiles, each once.
-type tileReader struct {
-	size  int64
-	read  func(level, n int64) ([]byte, error)
-	known map[[2]int64][]byte
-}
-
-func (t *tileReader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
-	if t.known == nil {
-		t.known = make(map[[2]int64][]byte)
-	}
-	hashes := make([]tlog.Hash, len(indexes))
-	for i, index := range indexes {
-		at := tlog.TileForIndex(tileHeight, index)
-		id := [2]int64{int64(at.L), at.N}
-		data, ok := t.known[id]
-		if !ok {
-			var err error
-			if data, err = t.read(id[0], id[1]); err != nil {
-				return nil, fmt.Errorf("tile %d of level %d: %w", at.N, at.L, err)
-			}
-			t.known[id] = data
-		}
-		h, err := tlog.HashFromTile(at, data, index)
-		if err != nil {
-			return nil, err
-		}
-		hashes[i] = h
-	}
-	return hashes, nil
 }
 
 // siteOf is the site key that an origin names.

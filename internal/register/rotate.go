@@ -23,7 +23,7 @@ type Rotating struct {
 	Epoch       string // stands in the logs' new names, see Renamed
 	Compromised bool   // the old key was stolen
 	Now         time.Time
-	Also        func(tx *sql.Tx) error // done in the same transaction; may be nil
+	Also        func(tx *sql.Tx, old, next ed25519.PrivateKey) error // done in the same transaction; may be nil
 }
 
 // RotatedLog is a log that went on under the new key.
@@ -85,7 +85,7 @@ func (r *Register) Rotate(ctx context.Context, o Rotating) (list []RotatedLog, e
 			}
 		}
 		if o.Also != nil {
-			return o.Also(tx)
+			return o.Also(tx, old, next)
 		}
 		return nil
 	})
@@ -305,7 +305,7 @@ func (c *check) continues(ctx context.Context, q queryer) error {
 		if p.Size == 0 {
 			continue
 		}
-		tiles := tileReader{size: c.size, read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
+		tiles := tileReader{Size: c.size, Read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
 		root, err := tlog.TreeHash(p.Size, &tiles)
 		if err != nil && ctx.Err() != nil {
 			return err

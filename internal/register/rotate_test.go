@@ -256,7 +256,7 @@ func TestFailedRotationChangesNothing(t *testing.T) {
 		mustAppend(t, r, entry(1))
 		before := mustState(t, r, 1)
 		broken := rotating(dir)
-		broken.Also = func(*sql.Tx) error { return errors.New("the disk is full") }
+		broken.Also = func(*sql.Tx, ed25519.PrivateKey, ed25519.PrivateKey) error { return errors.New("the disk is full") }
 		if _, err := r.Rotate(t.Context(), broken); err == nil {
 			t.Fatal("it did not fail")
 		}

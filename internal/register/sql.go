@@ -187,7 +187,7 @@ func (s *statements) tile(ctx context.Context, tx *sql.Tx, siteID, level, n int6
 }
 
 func (s *statements) swapLog(ctx context.Context, tx *sql.Tx, g grown) error {
-	result, err := s.exec(ctx, tx, swapLog, g.log.edge.size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint)
+	result, err := s.exec(ctx, tx, swapLog, g.log.edge.Size, g.checkpoint, g.log.siteID, g.log.size, g.log.checkpoint)
 	if err != nil {
 		return err
 	}
@@ -265,7 +265,7 @@ func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, til
 		return err
 	}
 	for _, t := range tiles {
-		if _, err := s.exec(ctx, tx, putTile, siteID, t.level, t.n, t.data); err != nil {
+		if _, err := s.exec(ctx, tx, putTile, siteID, t.Level, t.N, t.Data); err != nil {
 			return err
 		}
 	}
@@ -274,7 +274,7 @@ func (s *statements) putTiles(ctx context.Context, tx *sql.Tx, siteID int64, til
 
 func tileArrays(tiles []tile) (levels, numbers []int64, data [][]byte) {
 	for _, t := range tiles {
-		levels, numbers, data = append(levels, t.level), append(numbers, t.n), append(data, t.data)
+		levels, numbers, data = append(levels, t.Level), append(numbers, t.N), append(data, t.Data)
 	}
 	return levels, numbers, data
 }

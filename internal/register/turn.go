@@ -196,12 +196,12 @@ func (w *writer) follow(log, row *openLog, added []byte) bool {
 		return false
 	}
 	for rest := added; len(rest) > 0; rest = rest[commitmentSize:] {
-		if err := log.edge.append([commitmentSize]byte(rest), tlog.RecordHash(rest[:commitmentSize])); err != nil {
+		if err := log.edge.Append([commitmentSize]byte(rest), tlog.RecordHash(rest[:commitmentSize])); err != nil {
 			return false
 		}
 	}
-	log.edge.changed() // stored already
-	root, err := log.edge.root()
+	log.edge.Changed() // stored already
+	root, err := log.edge.Root()
 	if err != nil {
 		return false
 	}

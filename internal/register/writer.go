@@ -31,8 +31,6 @@ const batchTime = 5 * time.Second
 const openLogs = 512
 
 var (
-	// errDamaged marks stored tiles or checkpoints that contradict each other.
-	errDamaged = errors.New("register: damaged")
 	// errMoved means that a log's row was not what the transaction had read.
 	errMoved = errors.New("register: the log was changed by another process at the same time")
 	// errRepeated means that a record of a trusting batch is stored already.

@@ -3,7 +3,10 @@ package retention
 import (
 	"context"
 	"database/sql"
+	"strconv"
+	"strings"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 	"assent/internal/regime/packs"
 )
@@ -36,9 +39,15 @@ func (s *Store) Set(ctx context.Context, r Rule) error {
 		return fault.New(fault.Invalid, "Records are kept for 0 to %d months after their decision ended, not %d.", MostMonths, r.Months)
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `insert into retention_rule (site_id, regime, months) values ($1, $2, $3)
-			on conflict (site_id, regime) do update set months = excluded.months`, r.SiteID, r.Regime, r.Months)
-		return err
+		before, err := s.months(ctx, tx, r)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `insert into retention_rule (site_id, regime, months) values ($1, $2, $3)
+			on conflict (site_id, regime) do update set months = excluded.months`, r.SiteID, r.Regime, r.Months); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, r, before, strconv.FormatInt(int64(r.Months), 10))
 	})
 }
 
@@ -49,6 +58,10 @@ func (s *Store) Drop(ctx context.Context, r Rule) error {
 		return err
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
+		before, err := s.months(ctx, tx, r)
+		if err != nil {
+			return err
+		}
 		result, err := tx.ExecContext(ctx, "delete from retention_rule where site_id = $1 and regime = $2", r.SiteID, r.Regime)
 		if err != nil {
 			return err
@@ -56,8 +69,22 @@ func (s *Store) Drop(ctx context.Context, r Rule) error {
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return fault.Wrap(fault.NotFound, err, "There is no such rule. assent retention list shows the rules.")
 		}
-		return nil
+		return s.record(ctx, tx, r, before, "")
 	})
+}
+
+// Changed is the action of the audit log for rules.
+const Changed = "retention.rule"
+
+// months is what the rule of a site and a regime says, "" where there is none.
+func (s *Store) months(ctx context.Context, tx *sql.Tx, r Rule) (string, error) {
+	list, err := db.Strings(tx.QueryContext(ctx, "select cast(months as text) from retention_rule where site_id = $1 and regime = $2", r.SiteID, r.Regime))
+	return strings.Join(list, ""), err
+}
+
+func (s *Store) record(ctx context.Context, tx *sql.Tx, r Rule, before, after string) error {
+	return s.db.Record(ctx, tx, db.Change{Action: Changed, SiteID: r.SiteID, Target: r.Regime, Detail: map[string]string{"rule": r.String()},
+		Fields: db.Fields(map[string]string{"months": before}, map[string]string{"months": after})})
 }
 
 func check(r Rule) error {

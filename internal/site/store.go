@@ -179,6 +179,9 @@ func (s *Store) Create(ctx context.Context, wish New) (*Site, error) {
 		if err := insertVersion(ctx, tx, v, bundle); err != nil {
 			return err
 		}
+		if err := s.recordNames(ctx, tx, Added, key, nil, name, domains); err != nil {
+			return err
+		}
 		return touch(ctx, tx, key, now)
 	})
 	if err != nil {
@@ -232,7 +235,9 @@ func (s *Store) SetDomains(ctx context.Context, key string, domains []string, na
 		if site.Version != before.Version {
 			return fault.New(fault.Conflict, "A new version of %s was published just now. Try again.", key)
 		}
-		if name = strings.TrimSpace(name); name != "" {
+		if name = strings.TrimSpace(name); name == "" {
+			name = site.Name
+		} else {
 			if _, err := tx.ExecContext(ctx, "update site set name = $1 where id = $2", name, site.ID); err != nil {
 				return err
 			}
@@ -241,6 +246,9 @@ func (s *Store) SetDomains(ctx context.Context, key string, domains []string, na
 			return err
 		}
 		if err := upsertBundle(ctx, tx, v.Version, bundle); err != nil {
+			return err
+		}
+		if err := s.recordNames(ctx, tx, Renamed, key, site, name, domains); err != nil {
 			return err
 		}
 		return touch(ctx, tx, key, s.now())
@@ -285,14 +293,10 @@ func (s *Store) SaveDraft(ctx context.Context, key string, n *Notice) error {
 		if err := noteStale(ctx, tx, id, before, &c); err != nil {
 			return err
 		}
-		done, err := tx.ExecContext(ctx, "update site set draft = $1, changed_at = $2 where site = $3", string(draft), s.now().UnixMilli(), key)
-		if err != nil {
+		if _, err := tx.ExecContext(ctx, "update site set draft = $1, changed_at = $2 where site = $3", string(draft), s.now().UnixMilli(), key); err != nil {
 			return err
 		}
-		if n, err := done.RowsAffected(); err != nil || n == 0 {
-			return s.explain(sql.ErrNoRows, key)
-		}
-		return nil
+		return s.recordDraft(ctx, tx, key, was, string(draft))
 	})
 }
 
@@ -354,6 +358,9 @@ func (s *Store) enforce(ctx context.Context, key string, v *Version, bundle *Bun
 			err = s.published(ctx, tx, v)
 		}
 		if err != nil {
+			return err
+		}
+		if err := s.recordVersion(ctx, tx, key, site.Version, v); err != nil {
 			return err
 		}
 		return touch(ctx, tx, key, now)

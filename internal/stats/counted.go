@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,15 +77,25 @@ func (c *Counters) Configure(ctx context.Context, siteID int64, s Settings) erro
 		return err
 	}
 	return c.db.Write(ctx, func(tx *sql.Tx) error {
-		if _, _, err := c.lock(ctx, tx, siteID); err != nil {
+		before, _, err := c.lock(ctx, tx, siteID)
+		if err != nil {
 			if errors.Is(err, sql.ErrNoRows) {
 				return fault.New(fault.NotFound, "There is no site with this key.")
 			}
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "update counting set threshold = $1, days = $2, zone = $3 where site_id = $4", s.Threshold, s.Days, s.Zone, siteID)
-		return err
+		if _, err := tx.ExecContext(ctx, "update counting set threshold = $1, days = $2, zone = $3 where site_id = $4", s.Threshold, s.Days, s.Zone, siteID); err != nil {
+			return err
+		}
+		return c.db.Record(ctx, tx, db.Change{Action: SettingsChanged, SiteID: siteID, Fields: db.Fields(before.fields(), s.fields())})
 	})
+}
+
+// SettingsChanged is the action of the audit log for these settings.
+const SettingsChanged = "statistics.change"
+
+func (s Settings) fields() map[string]string {
+	return map[string]string{"threshold": strconv.FormatInt(s.Threshold, 10), "days": strconv.FormatInt(s.Days, 10), "zone": s.Zone}
 }
 
 // lock makes this transaction the only one that changes a site's counters, and returns

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"assent/internal/db"
 	"context"
 	"database/sql"
 	"time"
@@ -139,19 +140,32 @@ func (s *Store) Ignore(ctx context.Context, siteID int64, n Name, ignore bool) e
 			return errNotSeen
 		}
 		if !ignore {
-			_, err = tx.ExecContext(ctx, "delete from seen_ignored where site_id = $1 and kind = $2 and name = $3", siteID, n.Kind, n.Name)
-			return err
+			if _, err = tx.ExecContext(ctx, "delete from seen_ignored where site_id = $1 and kind = $2 and name = $3", siteID, n.Kind, n.Name); err != nil {
+				return err
+			}
+			return s.db.Record(ctx, tx, db.Change{Action: SeenIgnored, SiteID: siteID, Target: n.Kind + " " + n.Name, Fields: []db.Field{{Name: "ignored", Before: "true", After: "false"}}})
 		}
 		_, err = tx.ExecContext(ctx, `insert into seen_ignored (site_id, kind, name) values ($1, $2, $3)
 			on conflict (site_id, kind, name) do nothing`, siteID, n.Kind, n.Name)
-		return err
+		if err != nil {
+			return err
+		}
+		return s.db.Record(ctx, tx, db.Change{Action: SeenIgnored, SiteID: siteID, Target: n.Kind + " " + n.Name, Fields: []db.Field{{Name: "ignored", Before: "false", After: "true"}}})
 	})
 }
+
+// The actions of the audit log that are about what was seen.
+const (
+	SeenIgnored = "seen.ignore"
+	SeenCleared = "seen.clear"
+)
 
 // Clear removes a site's rows, so that the list starts anew; what is ignored stays so.
 func (s *Store) Clear(ctx context.Context, siteID int64) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "delete from seen where site_id = $1", siteID)
-		return err
+		if _, err := tx.ExecContext(ctx, "delete from seen where site_id = $1", siteID); err != nil {
+			return err
+		}
+		return s.db.Record(ctx, tx, db.Change{Action: SeenCleared, SiteID: siteID})
 	})
 }

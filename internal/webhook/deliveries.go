@@ -145,7 +145,14 @@ func (s *Store) again(ctx context.Context, list []Delivery) (count int, err erro
 			}
 			count++
 		}
-		return nil
+		if count == 0 {
+			return nil
+		}
+		var siteID int64
+		if err := tx.QueryRowContext(ctx, "select site_id from webhook where id = $1", list[0].Endpoint).Scan(&siteID); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, siteID, list[0].Endpoint, "had messages sent again by", nil)
 	})
 	s.Queue.Wake()
 	return count, err

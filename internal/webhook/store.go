@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -69,11 +70,11 @@ func NewStore(c Config) *Store {
 // Add makes an endpoint for what happens on a site from now on, and returns the
 // secret with which the receiver checks signatures. It is shown once. Errors:
 // fault.Unprocessed for an address or an event that cannot be used.
-func (s *Store) Add(ctx context.Context, siteID int64, url string, events []string) (e Endpoint, secretText string, err error) {
+func (s *Store) Add(ctx context.Context, siteID int64, address string, events []string) (e Endpoint, secretText string, err error) {
 	if events, err = checkEvents(events); err != nil {
 		return e, "", err
 	}
-	if err := s.CheckURL(url); err != nil {
+	if err := s.CheckURL(address); err != nil {
 		return e, "", err
 	}
 	state, err := s.Register.State(ctx, siteID)
@@ -86,7 +87,7 @@ func (s *Store) Add(ctx context.Context, siteID int64, url string, events []stri
 		return e, "", err
 	}
 	now := s.Now().UTC().Truncate(time.Millisecond)
-	e = Endpoint{ID: uuid.Must(uuid.NewV7()).String(), SiteID: siteID, URL: url, Events: events, Created: now}
+	e = Endpoint{ID: uuid.Must(uuid.NewV7()).String(), SiteID: siteID, URL: address, Events: events, Created: now}
 	err = s.DB.Write(ctx, func(tx *sql.Tx) error {
 		var n int
 		if err := tx.QueryRowContext(ctx, "select count(*) from webhook where site_id = $1", siteID).Scan(&n); err != nil {
@@ -95,9 +96,11 @@ func (s *Store) Add(ctx context.Context, siteID int64, url string, events []stri
 		if n >= mostOfASite {
 			return fault.New(fault.Unprocessed, "The site has %d webhooks, which is as many as it can have. Remove one first.", n)
 		}
-		_, err := tx.ExecContext(ctx, `insert into webhook (id, site_id, url, events, secrets, next, created_at, disabled_at, problem)
-			values ($1, $2, $3, $4, $5, $6, $7, 0, '')`, e.ID, siteID, url, strings.Join(events, " "), sealed, state.Size, now.UnixMilli())
-		return err
+		if _, err := tx.ExecContext(ctx, `insert into webhook (id, site_id, url, events, secrets, next, created_at, disabled_at, problem)
+			values ($1, $2, $3, $4, $5, $6, $7, 0, '')`, e.ID, siteID, address, strings.Join(events, " "), sealed, state.Size, now.UnixMilli()); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, siteID, e.ID, "added", db.Fields(nil, map[string]string{"events": strings.Join(events, " "), "host": hostOf(address)}))
 	})
 	return e, secretText, err
 }
@@ -146,26 +149,43 @@ func (s *Store) Rotate(ctx context.Context, siteID int64, id string) (secretText
 		if sealed, err = s.sealSecrets(list); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "update webhook set secrets = $1 where id = $2", sealed, id)
-		return err
+		if _, err = tx.ExecContext(ctx, "update webhook set secrets = $1 where id = $2", sealed, id); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, siteID, id, "changed the secret of", nil)
 	})
 	return secretText, err
 }
 
 // Remove removes an endpoint with its deliveries. Errors: fault.NotFound.
 func (s *Store) Remove(ctx context.Context, siteID int64, id string) error {
-	return s.one(ctx, "delete from webhook where id = $1 and site_id = $2", id, siteID)
+	return s.one(ctx, "removed", "delete from webhook where id = $1 and site_id = $2", id, siteID)
 }
 
 // Enable tells an endpoint again that was given up, from where it stopped. Errors:
 // fault.NotFound.
 func (s *Store) Enable(ctx context.Context, siteID int64, id string) error {
-	return s.one(ctx, "update webhook set disabled_at = 0, problem = '' where id = $1 and site_id = $2", id, siteID)
+	return s.one(ctx, "enabled", "update webhook set disabled_at = 0, problem = '' where id = $1 and site_id = $2", id, siteID)
 }
 
-func (s *Store) one(ctx context.Context, query string, args ...any) error {
+func (s *Store) one(ctx context.Context, what, query, id string, siteID int64) error {
 	return s.DB.Write(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, query, args...)
+		var address, events string
+		err := tx.QueryRowContext(ctx, "select url, events from webhook where id = $1 and site_id = $2", id, siteID).Scan(&address, &events)
+		if errors.Is(err, sql.ErrNoRows) {
+			return errNoEndpoint
+		}
+		if err != nil {
+			return err
+		}
+		fields := []db.Field(nil)
+		if what == "removed" {
+			fields = db.Fields(map[string]string{"events": events, "host": hostOf(address)}, nil)
+		}
+		if err := s.record(ctx, tx, siteID, id, what, fields); err != nil {
+			return err
+		}
+		done, err := tx.ExecContext(ctx, query, id, siteID)
 		if err != nil {
 			return err
 		}
@@ -174,6 +194,23 @@ func (s *Store) one(ctx context.Context, query string, args ...any) error {
 		}
 		return nil
 	})
+}
+
+// EndpointChanged is the action of the audit log for whatever is done to an endpoint.
+const EndpointChanged = "webhook.change"
+
+// record enters what was done to an endpoint.
+func (s *Store) record(ctx context.Context, tx *sql.Tx, siteID int64, id, what string, fields []db.Field) error {
+	return s.DB.Record(ctx, tx, db.Change{Action: EndpointChanged, SiteID: siteID, Target: id, Detail: map[string]string{"what": what}, Fields: fields})
+}
+
+// hostOf is what the audit log says of an address, which may hold a secret.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Host
 }
 
 func orElse(err, otherwise error) error {
@@ -278,8 +315,10 @@ func (s *Store) Test(ctx context.Context, siteID int64, id string) (delivery str
 		return "", err
 	}
 	err = s.DB.Write(ctx, func(tx *sql.Tx) (err error) {
-		delivery, err = s.promise(ctx, tx, id, Ping, -1, "", s.Now())
-		return err
+		if delivery, err = s.promise(ctx, tx, id, Ping, -1, "", s.Now()); err != nil {
+			return err
+		}
+		return s.record(ctx, tx, siteID, id, "tried", nil)
 	})
 	s.Queue.Wake()
 	return delivery, err

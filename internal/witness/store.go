@@ -111,7 +111,7 @@ func (s *Store) AddLog(ctx context.Context, vkey string) (origin string, err err
 		if known != vkey {
 			return fault.New(fault.Conflict, "The log %s is followed with another key, %s. Ask its operator why the key changed; assent witness remove %s forgets what this witness saw.", origin, known, origin)
 		}
-		return nil
+		return s.db.Record(ctx, tx, db.Change{Action: Changed, Target: vkey, Detail: map[string]string{"what": "follows"}})
 	})
 }
 
@@ -138,8 +138,10 @@ func (s *Store) Follow(ctx context.Context, vkey string, history *receipt.Histor
 				return fault.New(fault.Conflict, "This witness has cosigned %d records of %s, and the key history says that it ended with %d, or with others. Keep what you have, and ask the operator.", size, former, rotation.Size)
 			}
 			_, err = tx.ExecContext(ctx, "update witnessed set origin = $1, vkey = $2, checkpoint = '' where origin = $3", next, rotation.New, former)
-			done = err == nil
-			return err
+			if done = err == nil; !done {
+				return err
+			}
+			return s.db.Record(ctx, tx, db.Change{Action: Changed, Target: next, Detail: map[string]string{"what": "follows"}, Fields: db.Fields(map[string]string{"key": rotation.Old}, map[string]string{"key": rotation.New})})
 		})
 		if err != nil {
 			return "", err
@@ -212,8 +214,10 @@ func (s *Store) Ask(ctx context.Context, address, vkey string) error {
 		return fault.New(fault.Invalid, "%q is not the address of a witness. Write it like https://witness.example/w1.", address)
 	}
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "insert into witness (vkey, url, added_at) values ($1, $2, $3) on conflict (vkey) do update set url = excluded.url", vkey, address, s.now().UnixMilli())
-		return err
+		if _, err := tx.ExecContext(ctx, "insert into witness (vkey, url, added_at) values ($1, $2, $3) on conflict (vkey) do update set url = excluded.url", vkey, address, s.now().UnixMilli()); err != nil {
+			return err
+		}
+		return s.db.Record(ctx, tx, db.Change{Action: Changed, Target: vkey, Detail: map[string]string{"what": "asked", "address": address}})
 	})
 }
 
@@ -236,6 +240,9 @@ func (s *Store) Asked(ctx context.Context) ([]Asked, error) {
 	return list, err
 }
 
+// Changed is the action of the audit log for witnesses, asked or served.
+const Changed = "witness.change"
+
 func (s *Store) delete(ctx context.Context, query, arg, missing string) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
 		result, err := tx.ExecContext(ctx, query, arg)
@@ -245,7 +252,7 @@ func (s *Store) delete(ctx context.Context, query, arg, missing string) error {
 		if n, err := result.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, fault.New(fault.NotFound, missing, arg))
 		}
-		return nil
+		return s.db.Record(ctx, tx, db.Change{Action: Changed, Target: arg, Detail: map[string]string{"what": "removed"}})
 	})
 }
 

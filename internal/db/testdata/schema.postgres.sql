@@ -1,6 +1,11 @@
 CREATE INDEX activity_by_organisation ON public.activity USING btree (organisation_id, id)
 CREATE INDEX api_answer_by_age ON public.api_answer USING btree (created_at)
+CREATE INDEX audit_entry_by_action ON public.audit_entry USING btree (organisation_id, action, idx)
+CREATE INDEX audit_entry_by_actor ON public.audit_entry USING btree (organisation_id, actor, idx)
+CREATE INDEX audit_entry_by_site ON public.audit_entry USING btree (organisation_id, site, idx)
+CREATE INDEX audit_entry_by_time ON public.audit_entry USING btree (organisation_id, "time")
 CREATE INDEX closing_by_due ON public.closing USING btree (due_at)
+CREATE INDEX confirm_link_by_member ON public.confirm_link USING btree (member_id)
 CREATE INDEX forgotten_by_part ON public.forgotten USING btree (part_of)
 CREATE INDEX handover_used_by_age ON public.handover_used USING btree (until)
 CREATE INDEX job_by_due ON public.job USING btree (due_at)
@@ -15,13 +20,18 @@ CREATE UNIQUE INDEX activity_pkey ON public.activity USING btree (id)
 CREATE UNIQUE INDEX api_answer_pkey ON public.api_answer USING btree (token_id, idempotency_key)
 CREATE UNIQUE INDEX api_token_pkey ON public.api_token USING btree (id)
 CREATE UNIQUE INDEX api_token_token_hash_key ON public.api_token USING btree (token_hash)
+CREATE UNIQUE INDEX audit_entry_pkey ON public.audit_entry USING btree (organisation_id, idx)
+CREATE UNIQUE INDEX audit_log_pkey ON public.audit_log USING btree (organisation_id)
+CREATE UNIQUE INDEX audit_tile_pkey ON public.audit_tile USING btree (organisation_id, level, n)
 CREATE UNIQUE INDEX bundle_part_pkey ON public.bundle_part USING btree (version, name)
 CREATE UNIQUE INDEX bundle_pkey ON public.bundle USING btree (version)
 CREATE UNIQUE INDEX closing_pkey ON public.closing USING btree (subject)
+CREATE UNIQUE INDEX confirm_link_pkey ON public.confirm_link USING btree (token_hash)
 CREATE UNIQUE INDEX consent_place_pkey ON public.consent_place USING btree (site_id, stretch, prefix, idx)
 CREATE UNIQUE INDEX cosigned_pkey ON public.cosigned USING btree (site_id)
 CREATE UNIQUE INDEX counter_pkey ON public.counter USING btree (site_id, slot, hours, dimension)
 CREATE UNIQUE INDEX counting_pkey ON public.counting USING btree (site_id)
+CREATE UNIQUE INDEX device_pkey ON public.device USING btree (member_id, hash)
 CREATE UNIQUE INDEX erased_by_mark ON public.erased USING btree (mark)
 CREATE UNIQUE INDEX erased_pkey ON public.erased USING btree (place)
 CREATE UNIQUE INDEX erasure_pkey ON public.erasure USING btree (site_id, idx)
@@ -94,6 +104,25 @@ api_token.scopes text not null
 api_token.site text not null
 api_token.token_hash text not null
 api_token.used_at bigint not null
+audit_entry.action text not null
+audit_entry.actor text not null
+audit_entry.commitment text not null
+audit_entry.entry text not null
+audit_entry.erased_by bigint not null
+audit_entry.idx bigint not null
+audit_entry.organisation_id text not null
+audit_entry.salt text not null
+audit_entry.site text not null
+audit_entry.time bigint not null
+audit_log.checkpoint text not null
+audit_log.days bigint not null
+audit_log.organisation_id text not null
+audit_log.origin text not null
+audit_log.size bigint not null
+audit_tile.data text not null
+audit_tile.level bigint not null
+audit_tile.n bigint not null
+audit_tile.organisation_id text not null
 bundle.brotli bytea not null
 bundle.build text not null
 bundle.etag text not null
@@ -114,6 +143,9 @@ closing.kind text not null
 closing.reminded_at bigint not null
 closing.subject text not null
 closing.why text not null
+confirm_link.expires_at bigint not null
+confirm_link.member_id text not null
+confirm_link.token_hash text not null
 consent_place.idx bigint not null
 consent_place.prefix bytea not null
 consent_place.site_id bigint not null
@@ -133,6 +165,9 @@ counting.days bigint not null
 counting.site_id bigint not null
 counting.threshold bigint not null
 counting.zone text not null
+device.hash text not null
+device.member_id text not null
+device.seen_at bigint not null
 erased.act bigint not null
 erased.mark bytea not null
 erased.place bigint not null
@@ -166,6 +201,7 @@ invitation.email text not null
 invitation.expires_at bigint not null
 invitation.id text not null
 invitation.invited_by text not null
+invitation.mailed boolean not null
 invitation.name text not null
 invitation.organisation_id text not null
 invitation.role text not null
@@ -189,10 +225,12 @@ member.changed_at bigint not null
 member.created_at bigint not null
 member.email text not null
 member.id text not null
+member.language text not null
 member.name text not null
 member.operator boolean not null
 member.password text not null
 member.seen_at bigint not null
+member.verified_at bigint not null
 membership.created_at bigint not null
 membership.expires_at bigint not null
 membership.member_id text not null

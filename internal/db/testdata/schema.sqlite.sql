@@ -31,6 +31,37 @@ CREATE TABLE api_token (
   used_at    bigint not null,               -- to the hour; 0: never
   revoked_at bigint not null                -- 0: it was not
 )
+CREATE TABLE audit_entry (
+  organisation_id text not null,
+  idx        bigint not null,                -- in the tree
+  time       bigint not null,
+  actor      text not null,                  -- kind, and behind a space the ID of a member or a token
+  action     text not null,                  -- for example site.publish, member.sign_in
+  site       text not null,                  -- site key, or empty
+  commitment text not null,                  -- HMAC-SHA256(salt, entry), hex: the leaf
+  salt       text not null,                  -- hex; empty: the entry was erased
+  entry      text not null,                  -- canonical JSON (RFC 8785) of receipt.AuditEntry; empty: erased
+  erased_by  bigint not null,                -- index of the entry that says so; -1: it was not
+  primary key (organisation_id, idx)
+)
+CREATE INDEX audit_entry_by_action on audit_entry (organisation_id, action, idx)
+CREATE INDEX audit_entry_by_actor on audit_entry (organisation_id, actor, idx)
+CREATE INDEX audit_entry_by_site on audit_entry (organisation_id, site, idx)
+CREATE INDEX audit_entry_by_time on audit_entry (organisation_id, time)
+CREATE TABLE audit_log (
+  organisation_id text not null primary key, -- empty: what belongs to no organisation
+  origin     text not null,                  -- name of the log
+  size       bigint not null,                -- entries in the tree
+  checkpoint text not null,                  -- signed (C2SP tlog-checkpoint); empty: nothing yet
+  days       bigint not null                 -- how long entries are kept
+)
+CREATE TABLE audit_tile (
+  organisation_id text not null,
+  level      bigint not null,                -- -1 entry bundles, 0 and up hash tiles
+  n          bigint not null,
+  data       text not null,                  -- base64
+  primary key (organisation_id, level, n)
+)
 CREATE TABLE bundle (
   version text not null references notice_version(version) on delete cascade,
   build   text not null,                    -- hash of the client's sources and compiler options
@@ -60,6 +91,12 @@ CREATE TABLE closing (
   begun_at    bigint not null              -- when the erasing began; 0: it can be taken back
 )
 CREATE INDEX closing_by_due on closing (due_at)
+CREATE TABLE confirm_link (
+  token_hash text not null primary key,    -- SHA-256 of the link's secret, hex
+  member_id  text not null references member(id) on delete cascade,
+  expires_at bigint not null
+)
+CREATE INDEX confirm_link_by_member on confirm_link (member_id)
 CREATE TABLE consent_place (
   site_id bigint not null,
   stretch bigint not null,                  -- idx >> 16: entering stays in one small part, a search looks into each
@@ -88,6 +125,12 @@ CREATE TABLE counting (
   threshold integer not null,                 -- smaller counts of a value are not shown
   days      integer not null,                 -- how long counters are kept
   zone      text not null                     -- IANA name, of the days
+)
+CREATE TABLE device (
+  member_id  text not null references member(id) on delete cascade,
+  hash       text not null,                -- SHA-256, hex
+  seen_at    bigint not null,
+  primary key (member_id, hash)
 )
 CREATE TABLE erased (
   place integer primary key,                -- site_id << 40 | index that the record had
@@ -145,7 +188,7 @@ CREATE TABLE invitation (
   until           bigint not null,         -- of the membership; 0: without end
   invited_by      text not null,           -- member, or empty
   created_at      bigint not null,
-  expires_at      bigint not null,
+  expires_at      bigint not null, mailed boolean not null default false,
   unique (organisation_id, email)
 )
 CREATE TABLE job (
@@ -175,7 +218,7 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-, operator boolean not null default false, seen_at bigint not null default 0) without rowid
+, operator boolean not null default false, seen_at bigint not null default 0, verified_at bigint not null default 0, language text not null default '') without rowid
 CREATE TABLE membership (
   organisation_id text not null references organisation(id) on delete cascade,
   member_id       text not null references member(id) on delete cascade,
