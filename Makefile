@@ -11,9 +11,8 @@ run: ## server on http://localhost:8080, data in ./assent-data
 demo: ## sample shop, trackers and console on loopback
 	$(GO) run ./cmd/assent demo
 
-# esbuild runs only when something is published: without inlining it takes 0.8 MB less.
 build: ## static binary in ./bin/assent
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w' -gcflags='github.com/evanw/esbuild/...=-l' -o bin/assent ./cmd/assent
+	./scripts/build.sh bin/assent
 
 deps: ## what the tests need from Debian and npm
 	./scripts/deps.sh

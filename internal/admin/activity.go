@@ -284,6 +284,10 @@ func detailWords(e audit.Entry) string {
 		return count(n, "entry", "entries")
 	case d["page"] != "":
 		return d["page"]
+	case d["until"] != "": // of a closing
+		return d["until"]
+	case d["at"] != "": // of a scheduled version
+		return d["at"]
 	case d["reason"] != "":
 		return d["reason"]
 	case e.Action == account.SignInFailed && d["times"] != "1":

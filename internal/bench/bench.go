@@ -49,8 +49,8 @@ func (b *bench) wants(names ...string) bool {
 // build makes the binary exactly as `make build` does.
 func (b *bench) build(ctx context.Context) error {
 	b.binary = filepath.Join(b.dir, "assent")
-	cmd := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w", "-gcflags=github.com/evanw/esbuild/...=-l", "-o", b.binary, "assent/cmd/assent")
-	cmd.Env = append(environment(), "CGO_ENABLED=0")
+	cmd := exec.CommandContext(ctx, "./scripts/build.sh", b.binary)
+	cmd.Env = environment()
 	b.log("building the release binary")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("the binary does not build: %w\n%s", err, said)

@@ -107,7 +107,7 @@ Absolute figures are those of a small, shared machine. Read the ratios: both sid
 ## How it is measured
 
 - **Server and load are separate processes** on the same cores and the loopback interface. Assent is the released binary
-  (` + "`" + `make build` + "`" + `: CGO_ENABLED=0, -trimpath, -ldflags '-s -w', esbuild without inlining) started as ` + "`assent serve --rate 0`" + `: everything as delivered except the limit per
+  (` + "`" + `make build` + "`" + `: static, stripped, and without inlining in what runs seldom: scripts/build.sh) started as ` + "`assent serve --rate 0`" + `: everything as delivered except the limit per
   network, which would rightly stop such a load.
 - **The load generator is lean**, because what it uses the server lacks: raw HTTP/1.1 on %d kept-alive connections, one goroutine each,
   requests prepared as bytes in which only the IDs change, one write and usually one read a request. A connection sends its next request
