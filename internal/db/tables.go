@@ -123,9 +123,10 @@ func (d *DB) pick(sqlite, postgres string) string {
 	return sqlite
 }
 
-// kinds are the types that migrations use, as the engines name them.
+// kinds are the types that migrations use, as the engines name them. "int" and none at
+// all are those of a copy that somebody made with "create table … as" on SQLite.
 var kinds = map[string]Kind{
-	"bigint": Int, "integer": Int, "smallint": Int, "int": Int, "text": Text, "character varying": Text,
+	"bigint": Int, "integer": Int, "smallint": Int, "int": Int, "": Bytes, "text": Text, "character varying": Text,
 	"blob": Bytes, "bytea": Bytes, "boolean": Bool,
 }
 
