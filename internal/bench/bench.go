@@ -49,7 +49,11 @@ func (b *bench) wants(names ...string) bool {
 // build makes the binary exactly as `make build` does.
 func (b *bench) build(ctx context.Context) error {
 	b.binary = filepath.Join(b.dir, "assent")
-	cmd := exec.CommandContext(ctx, "./scripts/build.sh", b.binary)
+	module, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output() // also from a folder below it
+	if err != nil {
+		return fmt.Errorf("where the module is: %w", err)
+	}
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(strings.TrimSpace(string(module))), "scripts", "build.sh"), b.binary)
 	cmd.Env = environment()
 	b.log("building the release binary")
 	if said, err := cmd.CombinedOutput(); err != nil {
