@@ -75,7 +75,7 @@ func parse(args []string, out io.Writer) (*options, error) {
 	o.starts = 9
 	o.soak = time.Duration(*minutes * float64(time.Minute))
 	if o.quick {
-		o.rounds, o.measure, o.warm, o.minute, o.starts = 1, 300*time.Millisecond, 100*time.Millisecond, 600*time.Millisecond, 2
+		o.rounds, o.measure, o.warm, o.minute, o.starts = 1, time.Second, 100*time.Millisecond, time.Second, 2 // a disk may stand still for a third of a second
 		o.records = min(o.records, 3000)
 	}
 	if f.NArg() > 0 || o.rounds < 1 || o.rounds > 100 || o.measure <= 0 || o.measure > 2*time.Minute || o.records < 1 || o.soak < 0 || o.soak > 24*time.Hour {
