@@ -43,7 +43,7 @@ func runErase(ctx context.Context, c *call) error {
 	var e erasing
 	c.flags.StringVar(&e.record, "record", "", "ID of the record to erase")
 	c.flags.StringVar(&e.consent, "consent", "", "consent ID: every record of this visitor, at every site or only at --site")
-	c.flags.StringVar(&e.site, "site", "", "site key: every record of the site (the largest unit there is; organisations do not exist yet)")
+	c.flags.StringVar(&e.site, "site", "", "site key: every record of the site (a whole organisation: assent org delete)")
 	c.flags.StringVar(&e.reason, "reason", "", "why: "+reasonNames())
 	c.flags.StringVar(&e.out, "out", "", "directory for deletion certificates")
 	asJSON := c.flags.Bool("json", false, "print JSON")

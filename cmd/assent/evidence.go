@@ -8,12 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
-	"assent/internal/register"
 	"assent/receipt"
 )
 
@@ -27,9 +25,8 @@ func runEvidence(ctx context.Context, c *call) error {
 	if of.site == "" || *out == "" {
 		return fault.New(fault.Invalid, "Say which site and where to: assent evidence --site KEY -o FILE.zip")
 	}
-	q := register.EvidenceQuery{Now: time.Now()}
-	var err error
-	if q.From, q.To, err = of.instants(); err != nil {
+	from, to, err := of.instants()
+	if err != nil {
 		return err
 	}
 	cfg.Existing = true
@@ -38,17 +35,12 @@ func runEvidence(ctx context.Context, c *call) error {
 		return err
 	}
 	defer parts.Close()
-	if q.SiteID, err = siteID(ctx, parts, of.site); err != nil {
+	id, err := siteID(ctx, parts, of.site)
+	if err != nil {
 		return err
 	}
-	q.Beside = app.EvidenceBeside()
-	q.Notice = func(ctx context.Context, version string) ([]byte, error) {
-		v, err := parts.Sites.Version(ctx, version)
-		if err != nil {
-			return nil, err
-		}
-		return v.Content, nil
-	}
+	q := parts.EvidencePack(id)
+	q.From, q.To = from, to
 	draft, err := os.CreateTemp(filepath.Dir(*out), ".evidence-*") // mode 0600: it holds personal data
 	if err != nil {
 		return fault.Wrap(fault.Invalid, err, "%s cannot be written.", *out)

@@ -139,7 +139,7 @@ func (c *call) retain(ctx context.Context, parts *app.Parts, run bool, only int6
 		report.Records += d.Count
 	}
 	if run {
-		err = errors.Join(err, parts.LogRetention(ctx, report.Removed))
+		err = errors.Join(err, parts.LogRetention(ctx, "", report.Removed))
 	}
 	if run && err == nil && report.Records == 0 {
 		err = parts.Accounts.Log(ctx, account.Activity{Action: account.RetentionRun, Detail: map[string]string{"records": "0", "why": "nothing was due"}})

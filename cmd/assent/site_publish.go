@@ -3,10 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
-	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/fault"
 	"assent/internal/site"
@@ -70,9 +68,6 @@ func (c *call) schedulePublication(ctx context.Context, parts *app.Parts, key, a
 		return err
 	}
 	a := scheduledAnswer{key, s.Version, s.At.UTC().Format(time.RFC3339)}
-	if err := parts.Accounts.Log(ctx, account.Activity{Action: account.SiteScheduled, Site: key, Detail: map[string]string{"at": a.At, "version": a.Version}}); err != nil {
-		return err
-	}
 	if asJSON {
 		return c.printJSON(a)
 	}
@@ -89,7 +84,7 @@ func (c *call) cancelPublication(ctx context.Context, parts *app.Parts, key stri
 		return err
 	}
 	fmt.Fprintln(c.err, "Nothing is scheduled now.")
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.SiteUnscheduled, Site: key})
+	return nil
 }
 
 func rollBack(ctx context.Context, parts *app.Parts, key string, number int) error {
@@ -108,11 +103,8 @@ func rollBack(ctx context.Context, parts *app.Parts, key string, number int) err
 	if version == "" {
 		return fault.New(fault.NotFound, "The site %s has no version %d.", key, number)
 	}
-	v, err := parts.Sites.Rollback(ctx, key, version, app.CommandLine)
-	if err != nil {
-		return err
-	}
-	return parts.Accounts.Log(ctx, account.Activity{Action: account.SiteRolledBack, Site: key, Detail: map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}})
+	_, err = parts.Sites.Rollback(ctx, key, version, app.CommandLine)
+	return err
 }
 
 // chooseVersion is the version with a number, 0 for the one before the one in force;

@@ -48,7 +48,7 @@ var activityWords = map[string]string{
 	account.SignedIn: "Signed in", account.SignedOut: "Signed out", account.PasswordSet: "Set a password by link",
 	account.PasswordChanged: "Changed the password", account.SiteAdded: "Added the site", account.SiteDomains: "Changed name or domains",
 	account.DraftSaved: "Saved the draft", account.StatsChanged: "Changed how statistics are kept", account.SeenIgnored: "Changed what is ignored", account.SeenCleared: "Started the list of what was seen anew",
-	account.SiteScheduled: "Scheduled a version", account.SiteUnscheduled: "Cancelled a scheduled version", account.SiteRolledBack: "Put an older version in force again",
+	site.Planned: "Scheduled a version", site.Cancelled: "Cancelled a scheduled version", site.RolledBack: "Put an older version in force again",
 	account.SitePublished: "Published a version", account.RegisterExport: "Exported the register",
 	account.ReceiptDownload: "Downloaded a receipt", account.RegisterErase: "Erased records", account.RegisterErasing: "Asked to erase", account.RetentionRun: "Removed records by retention rule",
 	account.RetentionRule: "Changed how long records are kept",

@@ -116,7 +116,6 @@ func (c *console) showRetention(w http.ResponseWriter, r *request) error {
 func (c *console) changeRetention(w http.ResponseWriter, r *request) error {
 	v, done := r.PostForm, "ruled"
 	rule := retention.Rule{SiteID: r.site.ID, Regime: v.Get("regime")}
-	said := "dropped " + rule.Regime
 	var err error
 	switch v.Get("do") {
 	case "set":
@@ -124,7 +123,7 @@ func (c *console) changeRetention(w http.ResponseWriter, r *request) error {
 		if rule.Months = months; e != nil || months < 0 || months > retention.MostMonths {
 			err = &account.FieldError{Field: "months", Err: fault.New(fault.Unprocessed, "Write a number of months from 0 to %d.", retention.MostMonths)}
 		} else {
-			said, err = rule.String(), c.Retention.Set(r.Context(), rule)
+			err = c.Retention.Set(r.Context(), rule)
 		}
 	case "drop":
 		done = "unruled"
@@ -151,9 +150,6 @@ func (c *console) changeRetention(w http.ResponseWriter, r *request) error {
 		return c.render(w, web.Status(err), "retention", p)
 	}
 	if err != nil {
-		return err
-	}
-	if err := c.log(r, account.RetentionRule, r.site.Key, map[string]string{"rule": said}); err != nil {
 		return err
 	}
 	return c.toRetention(w, r, done)

@@ -2,13 +2,11 @@ package admin
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"assent/internal/account"
 	"assent/internal/fault"
-	"assent/internal/site"
 )
 
 // scheduleRoutes put versions in force: on a day, or again.
@@ -23,9 +21,6 @@ func (c *console) scheduleRoutes() []route {
 func (c *console) schedule(w http.ResponseWriter, r *request) error {
 	if r.PostForm.Get("do") == "cancel" {
 		err := c.Sites.Unschedule(r.Context(), r.site.ID)
-		if err == nil {
-			err = c.log(r, account.SiteUnscheduled, r.site.Key, nil)
-		}
 		if err != nil && fault.KindOf(err) != fault.NotFound { // published meanwhile: the page shows it
 			return err
 		}
@@ -43,11 +38,7 @@ func (c *console) schedule(w http.ResponseWriter, r *request) error {
 	}
 	at, err := timeOf(p.At, get(r.PostForm, "at_utc"))
 	if err == nil {
-		var s *site.Scheduled
-		if s, err = c.Sites.Schedule(r.Context(), r.site.Key, at, r.by(), r.session.Member.ID); err == nil {
-			if err := c.log(r, account.SiteScheduled, r.site.Key, map[string]string{"at": s.At.Format(time.RFC3339), "version": s.Version}); err != nil {
-				return err
-			}
+		if _, err = c.Sites.Schedule(r.Context(), r.site.Key, at, r.by(), r.session.Member.ID); err == nil {
 			http.Redirect(w, r.Request, "/console/sites/"+r.site.Key+"/versions?done=scheduled", http.StatusSeeOther)
 			return nil
 		}
@@ -80,10 +71,7 @@ func (c *console) rollBack(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	if v, err = c.Sites.Rollback(r.Context(), r.site.Key, v.Version, r.by()); err != nil {
-		return err
-	}
-	if err := c.log(r, account.SiteRolledBack, r.site.Key, map[string]string{"number": strconv.Itoa(v.Number), "version": v.Version}); err != nil {
+	if _, err := c.Sites.Rollback(r.Context(), r.site.Key, v.Version, r.by()); err != nil {
 		return err
 	}
 	http.Redirect(w, r.Request, "/console/sites/"+r.site.Key+"/versions?done=rolled_back", http.StatusSeeOther)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"assent/internal/account"
 	"assent/internal/catalogue"
 	"assent/internal/fault"
 	"assent/internal/regime/packs"
@@ -157,9 +156,6 @@ func (c *console) saveStep(w http.ResponseWriter, r *request) error {
 		return c.render(w, http.StatusUnprocessableEntity, "wizard", p)
 	}
 	if err != nil {
-		return err
-	}
-	if err := c.log(r, account.DraftSaved, p.Site.Key, nil); err != nil {
 		return err
 	}
 	base := "/console/sites/" + p.Site.Key

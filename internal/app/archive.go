@@ -113,15 +113,8 @@ func (p *Parts) archiveSite(ctx context.Context, a *archive, id int64, key strin
 			return err
 		}
 	}
-	pack := register.EvidenceQuery{SiteID: id, Now: time.Now(), Beside: EvidenceBeside(), Notice: func(ctx context.Context, version string) ([]byte, error) {
-		v, err := p.Sites.Version(ctx, version)
-		if err != nil {
-			return nil, err
-		}
-		return v.Content, nil
-	}}
 	// What is compressed already is only stored. An empty register has no pack.
-	if _, err := p.Register.Evidence(ctx, a.file(key+"/register.zip", zip.Store), pack); err != nil && fault.KindOf(err) != fault.NotFound {
+	if _, err := p.Register.Evidence(ctx, a.file(key+"/register.zip", zip.Store), p.EvidencePack(id)); err != nil && fault.KindOf(err) != fault.NotFound {
 		return err
 	}
 	if _, err := p.Register.Export(ctx, a.file(key+"/register.csv", zip.Deflate), register.ExportQuery{SiteID: id, Format: "csv"}); err != nil {

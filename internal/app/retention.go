@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -23,12 +24,12 @@ func (p *Parts) RetentionSites(ctx context.Context) (list []retention.Site, err 
 	return list, err
 }
 
-// LogRetention writes what a run removed into the activity log; runs of the server
-// that removed nothing are not worth a line.
-func (p *Parts) LogRetention(ctx context.Context, removed []retention.Due) error {
+// LogRetention writes what a run removed into the audit log; runs of the server
+// that removed nothing are not worth a line. member is who asked for it, or "".
+func (p *Parts) LogRetention(ctx context.Context, member string, removed []retention.Due) error {
 	for _, d := range removed {
 		detail := map[string]string{"records": strconv.FormatInt(d.Count, 10), "why": d.Rule}
-		if err := p.Accounts.Log(ctx, account.Activity{Action: account.RetentionRun, Site: d.Site, Detail: detail}); err != nil {
+		if err := p.Accounts.Log(ctx, account.Activity{MemberID: member, Action: account.RetentionRun, Site: d.Site, Detail: detail}); err != nil {
 			return err
 		}
 	}
@@ -95,7 +96,7 @@ func (a *App) retainOnce(ctx context.Context) error {
 	for _, d := range removed {
 		slog.Info("records removed by retention rule", "site", d.Site, "rule", d.Rule, "records", d.Count)
 	}
-	if e := a.LogRetention(ctx, removed); err == nil {
+	if e := a.LogRetention(ctx, "", removed); err == nil {
 		err = e
 	}
 	return err
@@ -125,11 +126,5 @@ func (p *Parts) retainSite(ctx context.Context, j jobs.Job) jobs.Outcome {
 	}
 	sites = slices.DeleteFunc(sites, func(s retention.Site) bool { return strconv.FormatInt(s.ID, 10) != id })
 	removed, err := p.Retention.Run(ctx, sites)
-	for _, d := range removed {
-		detail := map[string]string{"records": strconv.FormatInt(d.Count, 10), "why": d.Rule}
-		if e := p.Accounts.Log(ctx, account.Activity{MemberID: member, Action: account.RetentionRun, Site: d.Site, Detail: detail}); err == nil {
-			err = e
-		}
-	}
-	return jobs.Outcome{Err: err}
+	return jobs.Outcome{Err: errors.Join(err, p.LogRetention(ctx, member, removed))}
 }

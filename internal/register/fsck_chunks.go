@@ -19,15 +19,13 @@ func (c *check) chunk(ctx context.Context, q queryer, n int64) error {
 	if width <= 0 {
 		return nil
 	}
+	c.read = c.read[:0]
 	if width == tileWidth && n < int64(len(c.roots)) {
 		return c.chunks(ctx, q, n, n+1)
 	}
 	bundle, hashes, err := c.tail(ctx, q, n, width)
 	if err != nil {
 		return err
-	}
-	if c.quick {
-		c.read = c.read[:0]
 	}
 	k := newChunk(first, width, bundle, hashes)
 	if err := c.rows(ctx, q, first, first+int64(width), func(r *row) { k.take(c, r) }); err != nil {
@@ -47,9 +45,6 @@ func (c *check) chunks(ctx context.Context, q queryer, n, before int64) error {
 	list := make([]*leafChunk, before-n)
 	for i := range list {
 		list[i] = newChunk((n+int64(i))<<tileHeight, tileWidth, bundles[i], hashes[i])
-	}
-	if c.quick {
-		c.read = c.read[:0]
 	}
 	err = c.rows(ctx, q, n<<tileHeight, before<<tileHeight, func(r *row) { list[r.index>>tileHeight-n].take(c, r) })
 	if err != nil {

@@ -15,6 +15,10 @@ const (
 	Renamed    = "site.domains" // name or domains
 	DraftSaved = "site.draft"
 	Published  = "site.publish"
+
+	Planned    = "site.schedule" // a version, for a day
+	Cancelled  = "site.unschedule"
+	RolledBack = "site.rollback"
 )
 
 // recordDraft enters what a draft changes.
@@ -35,8 +39,8 @@ func (s *Store) recordNames(ctx context.Context, tx *sql.Tx, action, key string,
 	return s.db.Record(ctx, tx, db.Change{Action: action, Site: key, Fields: db.Fields(was, map[string]string{"name": name, "domains": strings.Join(domains, " ")})})
 }
 
-// recordVersion enters which version is in force now.
-func (s *Store) recordVersion(ctx context.Context, tx *sql.Tx, key, before string, v *Version) error {
-	return s.db.Record(ctx, tx, db.Change{Action: Published, Site: key, Target: v.Version, Detail: map[string]string{"number": strconv.Itoa(v.Number)},
+// recordVersion enters which version is in force now, and how that came about.
+func (s *Store) recordVersion(ctx context.Context, tx *sql.Tx, action, key, before string, v *Version) error {
+	return s.db.Record(ctx, tx, db.Change{Action: action, Site: key, Target: v.Version, Detail: map[string]string{"number": strconv.Itoa(v.Number)},
 		Fields: db.Fields(map[string]string{"version": before}, map[string]string{"version": v.Version})})
 }

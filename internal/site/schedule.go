@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"assent/internal/db"
 	"assent/internal/fault"
 )
 
@@ -77,6 +78,10 @@ func (s *Store) Schedule(ctx context.Context, key string, at time.Time, by, memb
 		if err != nil {
 			return err
 		}
+		err = s.db.Record(ctx, tx, db.Change{Action: Planned, Site: key, Target: p.Version, Detail: map[string]string{"at": at.UTC().Format(time.RFC3339), "version": p.Version}})
+		if err != nil {
+			return err
+		}
 		return s.promise(ctx, tx, p.ID, at)
 	})
 	if err != nil {
@@ -122,7 +127,7 @@ func (s *Store) Unschedule(ctx context.Context, siteID int64) error {
 		if n, err := done.RowsAffected(); err != nil || n == 0 {
 			return fault.New(fault.NotFound, "Nothing is scheduled for this site any more.")
 		}
-		return nil
+		return s.db.Record(ctx, tx, db.Change{Action: Cancelled, SiteID: siteID})
 	})
 }
 
@@ -183,5 +188,5 @@ func (s *Store) Rollback(ctx context.Context, key, version, by string) (*Version
 	if err != nil {
 		return nil, err
 	}
-	return s.enforce(ctx, key, v, bundle, by, nil)
+	return s.enforce(ctx, RolledBack, key, v, bundle, by, nil)
 }

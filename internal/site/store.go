@@ -321,11 +321,12 @@ func (s *Store) publish(ctx context.Context, key string, n *Notice, by string, a
 	if err != nil {
 		return nil, err
 	}
-	return s.enforce(ctx, key, v, bundle, by, also)
+	return s.enforce(ctx, Published, key, v, bundle, by, also)
 }
 
-// enforce puts a sealed version in force, a new one or one that was there before.
-func (s *Store) enforce(ctx context.Context, key string, v *Version, bundle *Bundle, by string, also func(tx *sql.Tx) error) (*Version, error) {
+// enforce puts a sealed version in force, a new one or one that was there before;
+// action is what the audit log calls it.
+func (s *Store) enforce(ctx context.Context, action, key string, v *Version, bundle *Bundle, by string, also func(tx *sql.Tx) error) (*Version, error) {
 	now := s.now()
 	err := s.db.Write(ctx, func(tx *sql.Tx) error {
 		site, err := getSite(ctx, tx, key)
@@ -360,7 +361,7 @@ func (s *Store) enforce(ctx context.Context, key string, v *Version, bundle *Bun
 		if err != nil {
 			return err
 		}
-		if err := s.recordVersion(ctx, tx, key, site.Version, v); err != nil {
+		if err := s.recordVersion(ctx, tx, action, key, site.Version, v); err != nil {
 			return err
 		}
 		return touch(ctx, tx, key, now)
