@@ -118,7 +118,7 @@ func (c *console) fail(w http.ResponseWriter, r *request, err error) {
 	if r.Header.Get("Sec-Fetch-Dest") == "empty" { // our own script asked
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
-		fmt.Fprintln(w, fault.Message(err))
+		fmt.Fprintln(w, r.say(fault.Message(err)))
 		return
 	}
 	page := errorPage{Page: c.page(r, http.StatusText(status)), Status: status, Message: fault.Message(err)}

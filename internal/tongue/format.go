@@ -79,7 +79,7 @@ func (f *format) first() string {
 }
 
 // say fills the translation with what stands in the holes of text.
-func (f *format) say(text string, l *Language) (string, bool) {
+func (f *format) say(text string, l *Language, depth int) (string, bool) {
 	rest, ok := strings.CutPrefix(text, f.literals[0])
 	if !ok {
 		return "", false
@@ -104,11 +104,7 @@ func (f *format) say(text string, l *Language) (string, bool) {
 	for i, literal := range f.text {
 		b.WriteString(literal)
 		if i < len(f.holes) {
-			arg := args[f.holes[i]]
-			if said, ok := l.texts[arg]; ok {
-				arg = said
-			}
-			b.WriteString(arg)
+			b.WriteString(l.say(args[f.holes[i]], depth+1))
 		}
 	}
 	return b.String(), true

@@ -60,8 +60,13 @@ func New(tag string, texts Texts) *Language {
 
 // Say is a text of Go in the language: what a format made is recognised, too. What
 // is unknown stays as it is.
-func (l *Language) Say(text string) string {
-	if l.texts == nil || text == "" {
+func (l *Language) Say(text string) string { return l.say(text, 0) }
+
+// maxDepth bounds how often what stands in a sentence is a sentence itself.
+const maxDepth = 3
+
+func (l *Language) say(text string, depth int) string {
+	if l.texts == nil || text == "" || depth == maxDepth {
 		return text
 	}
 	if found, ok := l.texts[text]; ok && !strings.Contains(text, "|") {
@@ -72,7 +77,7 @@ func (l *Language) Say(text string) string {
 	}
 	for _, first := range []string{text[:1], ""} {
 		for _, f := range l.says[first] {
-			if said, ok := f.say(text, l); ok {
+			if said, ok := f.say(text, l, depth); ok {
 				return said
 			}
 		}
