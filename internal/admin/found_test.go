@@ -31,7 +31,7 @@ var (
 )
 
 // forMachines are sentences that only commands and programs read.
-var forMachines = regexp.MustCompile(`--[a-z]|assent [a-z]+ [a-z]+ |assent [a-z]+ (list|deliveries|certificates|rotate)|API token is|Idempotency|scope |^(GET|POST) |charset=|^<!?[a-z]|^default-src|ndjson|Ed25519|^[A-Z]{2}$|^(Content|Accept|Sec)-|NONCE`)
+var forMachines = regexp.MustCompile(`--[a-z]|assent [a-z]+ [a-z]+ |assent [a-z]+ (list|deliveries|certificates|rotate)|API token is|Idempotency|scope |^(GET|POST) |charset=|^<!?[a-z]|^default-src|ndjson|Ed25519|^[A-Z]{2}$|^(Content|Accept|Sec)-|NONCE|breached passwords %s|^%s; E|^(CJEU|CNIL|WCAG|GDPR, article|EDPB|ePrivacy|Garante) |is no regime of|^ › key$|was changed in the database: its content|^There is no (closing|event|role|notice version|entry)|A token lives|Say what the token|valid tokens|at index %d`)
 
 // more are words that are not found by the look of them.
 var more = strings.Fields("script worker image font frame connection manifest prefetch form days months milliseconds pixels")

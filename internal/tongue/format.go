@@ -9,7 +9,7 @@ import (
 )
 
 // verb is a hole of a format; the index is optional: %[2]s.
-var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+#0]*[0-9]*(?:\.[0-9]+)?[a-zA-Z]|%%`)
+var verb = regexp.MustCompile(`%(?:\[(\d+)\])?[-+#0]*[0-9]*(?:\.[0-9]+)?[dfqsvxT]|%%`)
 
 // format recognises a sentence that was made of a format, and says it in another
 // language with the same arguments.

@@ -48,7 +48,7 @@ var raw = strings.Fields("script style textarea")
 // private are fields that hold what people wrote or names of things: they are never
 // taken for words of ours, whatever they say.
 var private = strings.Fields(`Name Email Before After Key ID Value URL Host Reason Tag Head LinkFor Org Query Token
-	RecordID ConsentID Network Origin Root Secret Stale Typed PublishedBy Language Languages Domains Subject Log`)
+	RecordID ConsentID Network Origin Root Secret Stale Typed PublishedBy Placeholder Language Languages Domains Subject Log`)
 
 type item struct {
 	text  string       // raw HTML text; "" where nodes are
@@ -368,7 +368,7 @@ func (w *walker) pieces(list []piece) (nodes []parse.Node) {
 	for _, p := range list {
 		text = text || p.kind == isText && letters(p.text)
 	}
-	if text {
+	if text && !tagged(list) {
 		return w.message(list)
 	}
 	for _, p := range list {
@@ -402,4 +402,14 @@ func plain(w *walker, list []piece) (nodes []parse.Node) {
 func letters(s string) bool {
 	s = html.UnescapeString(strings.ReplaceAll(s, "Assent", ""))
 	return strings.ContainsFunc(s, func(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' })
+}
+
+// tagged tells whether text is the inside of a tag: a template that holds attributes.
+func tagged(list []piece) bool {
+	for _, p := range list {
+		if p.kind == isText && strings.Contains(p.text, `="`) {
+			return true
+		}
+	}
+	return false
 }
