@@ -359,7 +359,28 @@ func (w *walker) resolve(items []item) (nodes []parse.Node) {
 		}
 	}
 	flush()
-	return nodes
+	return joined(nodes)
+}
+
+// joined makes one node of texts that follow each other: html/template looks for the
+// end of a tag in one of them.
+func joined(nodes []parse.Node) []parse.Node {
+	var list []parse.Node
+	for _, n := range nodes {
+		if text, ok := n.(*parse.TextNode); ok {
+			if len(text.Text) == 0 {
+				continue
+			}
+			if len(list) > 0 {
+				if last, ok := list[len(list)-1].(*parse.TextNode); ok {
+					list[len(list)-1] = &parse.TextNode{NodeType: parse.NodeText, Pos: last.Pos, Text: append(slices.Clip(last.Text), text.Text...)}
+					continue
+				}
+			}
+		}
+		list = append(list, n)
+	}
+	return list
 }
 
 // pieces are one message where text stands among them, else those of each element.
