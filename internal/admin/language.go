@@ -53,6 +53,9 @@ func asked(r *http.Request) (tags []string) {
 // say is a sentence of ours in the language of the page, for answers that no template makes.
 func (r *request) say(text string) string { return tongues.Language(languageFor(r)).Say(text) }
 
+// in is the language of the page.
+func (p Page) in() *tongue.Language { return tongues.Language(p.Speaks) }
+
 // inLanguage tells render which language a page is to be in.
 func (p Page) inLanguage() string { return p.Speaks }
 
@@ -77,7 +80,7 @@ func (p Page) Speaking() (list []languageChoice) {
 // ScriptWords are the words of the console's script in the language of the page, as
 // JSON; "" in English, which stands in the script itself.
 func (p Page) ScriptWords() string {
-	l := tongues.Language(p.Speaks)
+	l := p.in()
 	if l == tongue.English {
 		return ""
 	}

@@ -134,4 +134,3 @@ func TestWhatPeopleWroteIsNotTranslated(t *testing.T) {
 		t.Error("the page is not in the language of the account")
 	}
 }
-

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"assent/internal/i18n"
 
@@ -81,6 +84,29 @@ func (l *Language) say(text string, depth int) string {
 				return said
 			}
 		}
+	}
+	return l.otherwise(text)
+}
+
+// number is one with decimals, and perhaps in per cent.
+var number = regexp.MustCompile(`^\d+\.\d+( %)?$`)
+
+// otherwise is what is said in another case than its message, and numbers with the
+// comma that all of these languages write.
+func (l *Language) otherwise(text string) string {
+	if number.MatchString(text) {
+		return strings.Replace(text, ".", ",", 1)
+	}
+	first, size := utf8.DecodeRuneInString(text)
+	if said, ok := l.texts[string(unicode.ToLower(first))+text[size:]]; ok && unicode.IsUpper(first) {
+		r, n := utf8.DecodeRuneInString(said)
+		return string(unicode.ToUpper(r)) + said[n:]
+	}
+	if said, ok := l.texts[string(unicode.ToUpper(first))+text[size:]]; ok && unicode.IsLower(first) && strings.Contains(text, " ") {
+		if r, n := utf8.DecodeRuneInString(said); l.Tag != "de" { // German nouns begin with a capital everywhere
+			return string(unicode.ToLower(r)) + said[n:]
+		}
+		return said
 	}
 	return text
 }
