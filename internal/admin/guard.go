@@ -122,6 +122,7 @@ func (c *console) fail(w http.ResponseWriter, r *request, err error) {
 		return
 	}
 	page := errorPage{Page: c.page(r, http.StatusText(status)), Status: status, Message: fault.Message(err)}
+	page.Here = "" // what is not there has no address
 	if err := c.render(w, status, "error", page); err != nil {
 		web.Log(r.Request, http.StatusInternalServerError, err)
 		http.Error(w, fault.Message(err), http.StatusInternalServerError)
