@@ -47,7 +47,7 @@ var raw = strings.Fields("script style textarea")
 
 // private are fields that hold what people wrote or names of things: they are never
 // taken for words of ours, whatever they say.
-var private = strings.Fields(`Name Email Before After Key ID Value URL Host Reason Tag Head LinkFor Org Query Token
+var private = strings.Fields(`Name Email Before After Key ID Value URL Host Reason Tag LinkFor Org Query Token
 	RecordID ConsentID Network Origin Root Secret Stale Typed PublishedBy Placeholder Language Languages Domains Subject Log`)
 
 type item struct {
