@@ -173,7 +173,7 @@ func TestEveryPageIsAccessible(t *testing.T) {
 		t.Fatal(err)
 	}
 	pages["confirm"], openPages["forgot"] = "/console/confirm?token="+confirmation, "/console/forgot"
-	spoken := map[string]string{"desktop-dark": "de", "phone-dark": "de"}
+	spoken := map[string]string{"desktop-dark": "de", "phone-dark": "fi"}
 	pages["activity-search"] = "/console/activity?what=site.&from=2026-01-01"
 	for name, o := range map[string]browsertest.Options{
 		"desktop-light": {Width: 1280, Height: 800, Still: true}, "desktop-dark": {Width: 1280, Height: 800, Dark: true, Still: true},
