@@ -133,10 +133,11 @@ func overviewPaint(ctx context.Context, addr string) (time.Duration, error) {
 	if _, err := chromedp.Call(tab, emulation.SetCPUThrottlingRate, emulation.SetCPUThrottlingRateParams{Rate: slowCPU}); err != nil {
 		return 0, err
 	}
+	overview := "/console/sites"
 	const painted = `performance.getEntriesByName("first-contentful-paint")[0]`
 	var times []float64
 	for range paints {
-		if err := chromedp.Do(tab, chromedp.Navigate("http://"+addr+"/console/sites")); err != nil {
+		if err := chromedp.Do(tab, chromedp.Navigate("http://"+addr+overview)); err != nil {
 			return 0, err
 		}
 		if err := until(tab, painted); err != nil {

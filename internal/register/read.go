@@ -328,9 +328,10 @@ func (r *Register) tiles(ctx context.Context, siteID, size int64) tileReader {
 			list := make([]string, len(tiles))
 			for i, t := range tiles {
 				args = append(args, t[0], t[1])
-				list[i] = fmt.Sprintf("level = $%d and n = $%d", len(args)-1, len(args))
+				// The site in each of them: else SQLite reads all tiles of the site.
+				list[i] = fmt.Sprintf("site_id = $1 and level = $%d and n = $%d", len(args)-1, len(args))
 			}
-			rows, err := r.db.Read().QueryContext(ctx, "select level, n, data from tile where site_id = $1 and ("+strings.Join(list, " or ")+")", args...)
+			rows, err := r.db.Read().QueryContext(ctx, "select level, n, data from tile where "+strings.Join(list, " or "), args...)
 			if err != nil {
 				return nil, err
 			}
