@@ -19,10 +19,10 @@ import (
 // The desk that pages are measured on: besides a full register, so many sites and
 // a year of statistics of a busy one.
 const (
-	consoleSites = 100
-	limitPage    = 100 * time.Millisecond
-	limitOverview   = 300 * time.Millisecond
-	paints       = 15
+	consoleSites  = 100
+	limitPage     = 100 * time.Millisecond
+	limitOverview = 300 * time.Millisecond
+	paints        = 15
 )
 
 // measureConsole measures what the console's pages take on the server, each asked
