@@ -77,5 +77,5 @@ func New(d Deps) http.Handler {
 	}
 	c := &console{Deps: d, limits: account.NewLimiter(d.Now), checks: web.NewLimiter[int64](checksPerMinute, 4096, d.Now), assets: newAssets(), forgotten: make(chan struct{}, forgottenAtOnce)}
 	c.views = newViews(c.assets)
-	return c.guard(c.mux())
+	return packing(c.guard(c.mux()))
 }

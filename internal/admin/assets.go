@@ -12,6 +12,9 @@ import (
 	"sync"
 	"time"
 
+	"assent/internal/web"
+
+	"github.com/andybalholm/brotli"
 	"github.com/evanw/esbuild/pkg/api"
 )
 
@@ -24,6 +27,7 @@ type assets struct {
 	once  sync.Once
 	err   error
 	files map[string][]byte // by served name
+	small map[string][]byte // the same in brotli
 	urls  map[string]string // by source name
 }
 
@@ -33,7 +37,7 @@ func newAssets() *assets { return &assets{} }
 
 // build compiles once, at the first page: `assent verify` has no use for it.
 func (a *assets) build() {
-	a.files, a.urls = map[string][]byte{}, map[string]string{}
+	a.files, a.small, a.urls = map[string][]byte{}, map[string][]byte{}, map[string]string{}
 	for _, source := range []string{"console.css", "console.ts", "mark.svg"} {
 		data, err := staticFiles.ReadFile("static/" + source)
 		if err != nil {
@@ -52,9 +56,17 @@ func (a *assets) build() {
 		}
 		sum := sha256.Sum256(data)
 		name := strings.TrimSuffix(source, path.Ext(source)) + "." + hex.EncodeToString(sum[:8]) + ext
-		a.files[name] = data
+		a.files[name], a.small[name] = data, small(data)
 		a.urls[source] = "/console/static/" + name
 	}
+}
+
+func small(data []byte) []byte {
+	var b bytes.Buffer
+	w := brotli.NewWriterLevel(&b, 9)
+	w.Write(data) // into memory: it cannot fail
+	w.Close()
+	return b.Bytes()
 }
 
 func compile(source string, data []byte) ([]byte, error) {
@@ -91,5 +103,10 @@ func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", assetTypes[path.Ext(name)])
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("ETag", `"`+name+`"`)
+	if web.Accepts(r.Header["Accept-Encoding"], "br") && r.Header.Get("Range") == "" {
+		data = a.small[name]
+		h.Set("Content-Encoding", "br")
+		h.Set("ETag", `"`+name+`.br"`)
+	}
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
 }

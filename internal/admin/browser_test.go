@@ -18,6 +18,8 @@ import (
 
 	"assent/internal/account"
 	"assent/internal/browsertest"
+	"assent/internal/db"
+	"assent/internal/db/dbtest"
 	"assent/internal/site"
 	"assent/internal/stats"
 	"assent/receipt"
@@ -26,7 +28,12 @@ import (
 // furnished is a desk as it looks in use, with the address of every page.
 func furnished(t *testing.T) (*desk, map[string]string) {
 	t.Helper()
-	k := signedIn(t)
+	return furnishedOn(t, dbtest.SQLite(t))
+}
+
+func furnishedOn(t *testing.T, d *db.DB) (*desk, map[string]string) {
+	t.Helper()
+	k := signedInOn(t, d)
 	ctx := context.Background()
 	blog := k.addSite("blog.example", "Garden blog")
 	s := k.addSite("shop.example", "Corner Shop")

@@ -65,7 +65,11 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	d := dbtest.SQLite(t)
+	return newDeskOn(t, dbtest.SQLite(t))
+}
+
+func newDeskOn(t *testing.T, d *db.DB) *desk {
+	t.Helper()
 	_, key, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +137,12 @@ func (k *desk) stranger() *http.Client {
 // signedIn is a desk with one member whose browser is signed in.
 func signedIn(t *testing.T) *desk {
 	t.Helper()
-	k := newDesk(t)
+	return signedInOn(t, dbtest.SQLite(t))
+}
+
+func signedInOn(t *testing.T, d *db.DB) *desk {
+	t.Helper()
+	k := newDeskOn(t, d)
 	ctx := context.Background()
 	token, err := k.accounts.SetupLink(ctx)
 	if err != nil {

@@ -38,6 +38,7 @@ type recordPage struct {
 	Trusted    bool // checked against this register's own key
 	Key        string
 	Size       int64 // leaves in the tree at the checkpoint
+	log        int64 // and in the log now; 0 when it could not be read
 	Canonical  string
 	Earlier    int // other decisions of the same visitor, up to historyLimit
 }
@@ -49,15 +50,32 @@ var stepNames = map[string]string{
 
 // stored finds the record in the address; a record of another site is not here.
 func (c *console) stored(r *request, siteID int64) (register.Stored, error) {
-	id, err := uuid.Parse(r.PathValue("record"))
+	id, err := recordOf(r)
 	if err != nil {
-		return register.Stored{}, fault.New(fault.NotFound, "That is not a record ID. Copy it whole from the visitor's preferences or receipt.")
+		return register.Stored{}, err
 	}
 	s, err := c.Register.Find(r.Context(), id)
-	if err == nil && s.SiteID != siteID {
-		err = fault.New(fault.NotFound, "This site's register has no such record. It may belong to another site.")
+	return hereOf(s, err, siteID)
+}
+
+func recordOf(r *request) (uuid.UUID, error) {
+	id, err := uuid.Parse(r.PathValue("record"))
+	if err != nil {
+		return id, fault.New(fault.NotFound, "That is not a record ID. Copy it whole from the visitor's preferences or receipt.")
 	}
-	return s, err
+	return id, nil
+}
+
+// hereOf is the record that was found, unless it is another site's; err counts
+// where nothing was.
+func hereOf(s register.Stored, err error, siteID int64) (register.Stored, error) {
+	switch {
+	case s.RecordID == uuid.Nil:
+		return s, err
+	case s.SiteID != siteID:
+		return s, fault.New(fault.NotFound, "This site's register has no such record. It may belong to another site.")
+	}
+	return s, nil
 }
 
 func (c *console) showRecord(w http.ResponseWriter, r *request) error {
@@ -66,12 +84,17 @@ func (c *console) showRecord(w http.ResponseWriter, r *request) error {
 	if p.Page, err = c.sitePage(r, "register", "Record"); err != nil {
 		return err
 	}
-	s, err := c.stored(r, p.Site.ID)
+	id, err := recordOf(r)
+	if err != nil {
+		return err
+	}
+	proof, failed := c.Register.Proof(r.Context(), id)
+	s, err := hereOf(proof.Stored, failed, p.Site.ID)
 	if err != nil {
 		return err
 	}
 	p.Canonical = string(s.Payload)
-	if err := p.prove(c, r, s); err != nil {
+	if err := p.prove(r, proof, failed); err != nil {
 		return err
 	}
 	if p.Record, err = inList(s); err != nil {
@@ -81,7 +104,7 @@ func (c *console) showRecord(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	p.decisions()
-	history, err := c.Register.Search(r.Context(), register.Query{SiteID: p.Site.ID, ConsentID: s.ConsentID, Limit: historyLimit})
+	history, err := c.Register.Search(r.Context(), register.Query{SiteID: p.Site.ID, ConsentID: s.ConsentID, Limit: historyLimit, Size: p.log})
 	if err != nil {
 		return err
 	}
@@ -89,20 +112,15 @@ func (c *console) showRecord(w http.ResponseWriter, r *request) error {
 	return c.render(w, http.StatusOK, "record", p)
 }
 
-// prove makes the receipt and checks it as anybody outside would.
-func (p *recordPage) prove(c *console, r *request, s register.Stored) error {
-	state, err := c.Register.State(r.Context(), s.SiteID)
-	if err != nil {
-		return err
-	}
-	p.Key = state.Key
-	data, err := c.Register.Receipt(r.Context(), s.RecordID)
-	if err != nil {
-		p.Steps = []step{{"The receipt can be made", fault.Message(err), false}}
-		web.Log(r.Request, web.Status(err), err)
+// prove checks the receipt as anybody outside would.
+func (p *recordPage) prove(r *request, proof register.Proof, failed error) error {
+	p.Key, p.log = proof.Log.Key, proof.Log.Size
+	if failed != nil {
+		p.Steps = []step{{"The receipt can be made", fault.Message(failed), false}}
+		web.Log(r.Request, web.Status(failed), failed)
 		return nil
 	}
-	result, err := receipt.Verify(data, state.Key)
+	result, err := receipt.Verify(proof.Receipt, p.Key)
 	if errors.Is(err, receipt.ErrUnreadable) {
 		p.Steps = []step{{"The receipt can be read", err.Error(), false}}
 		return nil

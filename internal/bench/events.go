@@ -262,7 +262,7 @@ func pageTime(client *http.Client, address string) (time.Duration, error) {
 		}
 		n, err := io.Copy(io.Discard, answer.Body)
 		answer.Body.Close()
-		if err != nil || answer.StatusCode != 200 || n < 20_000 {
+		if err != nil || answer.StatusCode != 200 || n < 2_000 {
 			return 0, fmt.Errorf("the page answered %d with %d bytes (%v)", answer.StatusCode, n, err)
 		}
 		times = append(times, time.Since(began))

@@ -39,6 +39,7 @@ var rows = []struct {
 	{[]string{"verify"}, (*bench).measureVerify},
 	{[]string{"fsck"}, (*bench).measureFsck},
 	{[]string{"register"}, (*bench).measureRegister},
+	{[]string{"console"}, (*bench).measureConsole},
 	{[]string{"evidence"}, (*bench).measureEvidence},
 	{[]string{"receipts"}, (*bench).measureProved},
 	{[]string{"fairness"}, (*bench).measureFairness},

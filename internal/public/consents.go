@@ -96,15 +96,24 @@ func (p *public) answer(w http.ResponseWriter, status int, b []byte, record *rec
 // admit refuses what need not be read: a media type that is not JSON's, and a
 // network that sends too much. It returns the client's masked network.
 func (p *public) admit(r *http.Request, limiter *web.Limiter[netip.Prefix]) (netip.Prefix, error) {
-	network, _ := consent.MaskAddr(web.ClientAddr(r, p.TrustProxies))
-	if network.IsValid() && !network.Addr().IsLoopback() && !network.Addr().IsPrivate() && !limiter.Allow(network) {
-		return network, fault.New(fault.TooMany, "Too many requests came from this network within a minute. Nothing was recorded; send it again later.")
+	network, err := p.spare(r, limiter)
+	if err != nil {
+		return network, err
 	}
 	if coding := r.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return network, fault.New(fault.Unsupported, "The body is compressed. Send it as it is; it is small.")
 	}
 	if !jsonType(r.Header.Get("Content-Type")) {
 		return network, fault.New(fault.Unsupported, "Send JSON with the Content-Type text/plain or application/json, in UTF-8.")
+	}
+	return network, nil
+}
+
+// spare refuses a network that sends too much, and returns the client's masked one.
+func (p *public) spare(r *http.Request, limiter *web.Limiter[netip.Prefix]) (netip.Prefix, error) {
+	network, _ := consent.MaskAddr(web.ClientAddr(r, p.TrustProxies))
+	if network.IsValid() && !network.Addr().IsLoopback() && !network.Addr().IsPrivate() && !limiter.Allow(network) {
+		return network, fault.New(fault.TooMany, "Too many requests came from this network within a minute. Nothing was recorded; send it again later.")
 	}
 	return network, nil
 }

@@ -61,12 +61,17 @@ const maxNetworks = 1 << 16
 // has one decision and several pages.
 const eventShare = 5
 
+// lookupsPerMinute is how often records are looked up by form from one masked
+// network a minute, where there is a limit at all.
+const lookupsPerMinute = 30
+
 type public struct {
 	Deps
 	byNetwork          *web.Limiter[netip.Prefix] // decisions
 	eventsByNetwork    *web.Limiter[netip.Prefix] // batches of events, which must not use up the decisions' share
 	handoversByNetwork *web.Limiter[netip.Prefix] // two for each hand-over
-	bySite             *web.Limiter[int64]        // decisions
+	lookupsByNetwork   *web.Limiter[netip.Prefix]
+	bySite             *web.Limiter[int64] // decisions
 	meters             *meters
 	buffers            sync.Pool    // *[]byte, for bodies and answers
 	waiting            atomic.Int64 // decisions that wait for the register
@@ -93,6 +98,7 @@ func New(d Deps) http.Handler {
 		byNetwork:          web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
 		eventsByNetwork:    web.NewLimiter[netip.Prefix](d.RatePerMinute*eventShare, maxNetworks, d.Now),
 		handoversByNetwork: web.NewLimiter[netip.Prefix](d.RatePerMinute, maxNetworks, d.Now),
+		lookupsByNetwork:   web.NewLimiter[netip.Prefix](min(d.RatePerMinute, lookupsPerMinute), maxNetworks, d.Now),
 		bySite:             web.NewLimiter[int64](d.SiteRatePerMinute, maxNetworks, d.Now),
 		scripts:            map[string]*script{},
 		manifests:          map[string]*manifest{},
@@ -116,6 +122,8 @@ func New(d Deps) http.Handler {
 		{"POST /v1/handovers/redeem", p.takeOver, problem},
 		{"GET /v1/receipts/{record_id}", p.receipt, problem},
 		{"GET /r/{record_id}", p.receiptPage, errorPage},
+		{"GET /lookup", p.lookupPage, errorPage},
+		{"POST /lookup", p.lookUp, errorPage},
 		{"GET /verify", p.verifyPage, problem},
 		{"GET /log/{site}", p.logPage, errorPage},
 		{"GET /log/{site}/checkpoint", p.checkpoint, problem},

@@ -218,8 +218,12 @@ func (p *public) show(w http.ResponseWriter, r *http.Request, status int, name s
 }
 
 func writePage(w http.ResponseWriter, r *http.Request, status int, text []byte) {
+	writePageUnder(w, r, status, text, pagePolicy)
+}
+
+func writePageUnder(w http.ResponseWriter, r *http.Request, status int, text []byte, policy string) {
 	h := w.Header()
-	web.SecureHeaders(h, pagePolicy)
+	web.SecureHeaders(h, policy)
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(text)))
 	h.Set("Cache-Control", "no-store")

@@ -11,6 +11,7 @@ import (
 
 	"assent/internal/regime"
 	"assent/internal/site"
+	"assent/internal/web"
 )
 
 // script is a site's compiled script with its header values made ready.
@@ -176,42 +177,11 @@ func (p *public) serveScript(w http.ResponseWriter, r *http.Request, s *script, 
 func (s *script) pick(accept []string) *form {
 	for i := range s.forms {
 		f := &s.forms[i]
-		if f.alwaysAccepted || len(f.body) > 0 && accepts(accept, f.acceptedAs) {
+		if f.alwaysAccepted || len(f.body) > 0 && web.Accepts(accept, f.acceptedAs) {
 			return f
 		}
 	}
 	return &s.forms[len(s.forms)-1]
-}
-
-// accepts reads Accept-Encoding (RFC 9110 section 12.5.3): a coding is taken
-// when it, or *, is named with a weight above 0.
-func accepts(header []string, coding string) bool {
-	star := false
-	for _, line := range header {
-		for line != "" {
-			var item string
-			item, line, _ = strings.Cut(line, ",")
-			name, weight, _ := strings.Cut(item, ";")
-			name = strings.TrimSpace(name)
-			switch {
-			case strings.EqualFold(name, coding):
-				return !isZero(weight)
-			case name == "*":
-				star = !isZero(weight)
-			}
-		}
-	}
-	return star
-}
-
-// isZero tells whether a weight is q=0, q=0.0, q=0.00 or q=0.000.
-func isZero(weight string) bool {
-	name, value, found := strings.Cut(weight, "=")
-	if !found || !strings.EqualFold(strings.TrimSpace(name), "q") {
-		return false
-	}
-	value = strings.TrimSpace(value)
-	return value != "" && strings.Trim(value, "0.") == ""
 }
 
 // matches compares an If-None-Match header weakly (RFC 9110 section 13.1.2).

@@ -59,6 +59,7 @@ func TestVerifyPageInBrowser(t *testing.T) {
 	if wide := browsertest.Eval[bool](t, ctx, `document.documentElement.scrollWidth > innerWidth`); wide {
 		t.Error("the page is wider than a phone")
 	}
+	f.lookedUpIn(ctx)
 }
 
 func TestLogPage(t *testing.T) {

@@ -36,6 +36,26 @@ func (r *Register) Cosigned(ctx context.Context, siteID int64) (c Cosigned, foun
 	if err != nil {
 		return Cosigned{}, false, r.db.Explain(err)
 	}
+	return r.cosigned(c, origin, checkpoint, witnesses, at)
+}
+
+// stateCosigned is State and Cosigned, read at once.
+func (r *Register) stateCosigned(ctx context.Context, siteID int64) (s LogState, c Cosigned, found bool, err error) {
+	var size, at sql.NullInt64
+	var checkpoint, witnesses sql.NullString
+	err = r.db.Read().QueryRowContext(ctx, `select l.origin, l.size, l.checkpoint, c.size, c.checkpoint, c.witnesses, c.at
+		from log l left join cosigned c on c.site_id = l.site_id where l.site_id = $1`, siteID).
+		Scan(&s.Origin, &s.Size, &s.Checkpoint, &size, &checkpoint, &witnesses, &at)
+	if s, err = r.opened(ctx, s, err); err != nil || !size.Valid {
+		return s, c, false, err
+	}
+	c.Size = size.Int64
+	c, found, err = r.cosigned(c, s.Origin, checkpoint.String, witnesses.String, at.Int64)
+	return s, c, found, err
+}
+
+// cosigned checks the checkpoint that was read.
+func (r *Register) cosigned(c Cosigned, origin, checkpoint, witnesses string, at int64) (_ Cosigned, found bool, err error) {
 	vkey, err := r.vkey(origin)
 	if err != nil {
 		return Cosigned{}, false, err
@@ -72,7 +92,7 @@ func (r *Register) PutCosigned(ctx context.Context, siteID int64, checkpoint []b
 // Consistency proves that a site's log of the size to continues that of the
 // size from (RFC 6962, section 2.1.2). Both are at least 1.
 func (r *Register) Consistency(ctx context.Context, siteID, from, to int64) (tlog.TreeProof, error) {
-	tiles := tileReader{Size: to, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	tiles := r.tiles(ctx, siteID, to)
 	proof, err := tlog.ProveTree(to, from, &tiles)
 	return proof, r.db.Explain(err)
 }

@@ -169,7 +169,7 @@ func (r *Register) Certificates(ctx context.Context, siteID int64, acts []int64)
 		return nil, err
 	}
 	acts = slices.Sorted(slices.Values(acts))
-	tiles := tileReader{Size: state.Size, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	tiles := r.tiles(ctx, siteID, state.Size)
 	c, size := receipt.Certificate{Key: state.Key, Checkpoint: state.Checkpoint}, 0
 	for _, index := range acts {
 		a := receipt.Act{Index: index}

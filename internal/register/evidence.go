@@ -124,7 +124,7 @@ func (r *Register) subtrees(ctx context.Context, siteID, size, lo, hi int64) ([]
 	for _, at := range receipt.Subtrees(lo, hi) {
 		indexes = append(indexes, tlog.StoredHashIndex(int(at[0]), at[1]))
 	}
-	tiles := tileReader{Size: size, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
+	tiles := r.tiles(ctx, siteID, size)
 	hashes, err := tiles.ReadHashes(indexes)
 	if err != nil {
 		return nil, r.unproved(err)

@@ -263,7 +263,7 @@ func (c *check) cosigned(ctx context.Context, q queryer) error {
 		c.foundInLog("the checkpoint that witnesses cosigned was changed.")
 		return nil
 	}
-	tiles := tileReader{Size: size, Read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
+	tiles := c.r.tiles(ctx, c.site, size)
 	if root, err := tlog.TreeHash(size, &tiles); err != nil || root != head.Root || size > c.size {
 		c.foundInLog("its records are not those of the checkpoint of %d records that witnesses cosigned.", size)
 	}

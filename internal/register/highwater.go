@@ -100,7 +100,7 @@ func (r *Register) compare(ctx context.Context, m *Marks, wanted func(now mark) 
 			return nil, err
 		}
 		if ok && before.Size > 0 {
-			tiles := tileReader{Size: state.Size, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, site, level, n) }}
+			tiles := r.tiles(ctx, site, state.Size)
 			root, err := tlog.TreeHash(before.Size, &tiles)
 			if err != nil {
 				slog.Error("register: a log cannot be held against its high-water mark; assent fsck says what is wrong", "log", now.Origin, "error", err)

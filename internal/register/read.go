@@ -41,6 +41,7 @@ type Query struct {
 	To        time.Time // first instant after
 	Before    int64     // only records with a smaller index: the last one of the page before
 	Limit     int       // 1 to 1000; 50 when 0
+	Size      int64     // of the log, where it was just read; 0: it is asked for
 }
 
 // Search returns the matching records, newest first.
@@ -59,15 +60,16 @@ func (r *Register) Search(ctx context.Context, q Query) ([]Stored, error) {
 	last = min(last, start+min(q.Before, maxIndex+1)-1)
 	var query string
 	if q.ConsentID != uuid.Nil {
-		var size int64
-		err := r.db.Read().QueryRowContext(ctx, "select size from log where site_id = $1", q.SiteID).Scan(&size)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil, nil
+		if q.Size == 0 {
+			err := r.db.Read().QueryRowContext(ctx, "select size from log where site_id = $1", q.SiteID).Scan(&q.Size)
+			if errors.Is(err, sql.ErrNoRows) {
+				return nil, nil
+			}
+			if err != nil {
+				return nil, r.db.Explain(err)
+			}
 		}
-		if err != nil {
-			return nil, r.db.Explain(err)
-		}
-		query = c.byConsent(q.SiteID, size, q.ConsentID, first, last)
+		query = c.byConsent(q.SiteID, q.Size, q.ConsentID, first, last)
 	} else {
 		c.add("place >= $%d", first)
 		c.add("place <= $%d", last)
@@ -231,6 +233,11 @@ type LogState struct {
 func (r *Register) State(ctx context.Context, siteID int64) (LogState, error) {
 	var s LogState
 	err := r.db.Read().QueryRowContext(ctx, logQuery, siteID).Scan(&s.Origin, &s.Size, &s.Checkpoint)
+	return r.opened(ctx, s, err)
+}
+
+// opened checks the state that was read, or says why there is none.
+func (r *Register) opened(ctx context.Context, s LogState, err error) (LogState, error) {
 	if errors.Is(err, sql.ErrNoRows) {
 		return LogState{}, fault.New(fault.NotFound, "There is no register for this site. Check the site key.")
 	}
@@ -310,43 +317,84 @@ func (r *Register) tile(ctx context.Context, siteID, level, n int64) (data []byt
 	return nil, err
 }
 
+// tiles reads a log's hashes below a size, several tiles at once.
+func (r *Register) tiles(ctx context.Context, siteID, size int64) tileReader {
+	return tileReader{
+		Size: size,
+		Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) },
+		Ahead: func(tiles [][2]int64) (map[[2]int64][]byte, error) {
+			found := map[[2]int64][]byte{}
+			args := []any{siteID}
+			list := make([]string, len(tiles))
+			for i, t := range tiles {
+				args = append(args, t[0], t[1])
+				// The site in each of them: else SQLite reads all tiles of the site.
+				list[i] = fmt.Sprintf("site_id = $1 and level = $%d and n = $%d", len(args)-1, len(args))
+			}
+			rows, err := r.db.Read().QueryContext(ctx, "select level, n, data from tile where "+strings.Join(list, " or "), args...)
+			if err != nil {
+				return nil, err
+			}
+			defer rows.Close()
+			for rows.Next() {
+				var id [2]int64
+				var data []byte
+				if err := rows.Scan(&id[0], &id[1], &data); err != nil {
+					return nil, err
+				}
+				found[id] = data
+			}
+			return found, rows.Err()
+		},
+	}
+}
+
 // Receipt returns the receipt of a record as JSON, or fault.NotFound, or fault.Gone: against the
 // newest checkpoint that witnesses cosigned, if the record is in it, else
 // against the newest one. See the package receipt for its form.
 func (r *Register) Receipt(ctx context.Context, recordID uuid.UUID) ([]byte, error) {
-	var place int64
+	p, err := r.Proof(ctx, recordID)
+	return p.Receipt, err
+}
+
+// Proof is a record with its receipt and the state of its log.
+type Proof struct {
+	Stored  Stored // whole also where no receipt could be made
+	Receipt []byte // JSON
+	Log     LogState
+}
+
+// Proof finds a record and makes its receipt. When the error is about the receipt
+// only, Stored is filled all the same.
+func (r *Register) Proof(ctx context.Context, recordID uuid.UUID) (p Proof, err error) {
 	var out receipt.Receipt
 	// The record is read before the log and the log before its tiles: each only
 	// grows, so what is read later covers what was read before.
-	err := r.db.Read().QueryRowContext(ctx, "select place, salt, payload from record where record_id = $1", recordID[:]).
-		Scan(&place, &out.Salt, &out.Record)
+	p.Stored, err = scanStored(r.db.Read().QueryRowContext(ctx, storedSelect+", salt from record where record_id = $1", recordID[:]), &out.Salt)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, r.gone(ctx, recordID)
+		return p, r.gone(ctx, recordID)
 	}
 	if err != nil {
-		return nil, r.db.Explain(err)
+		return p, r.db.Explain(err)
 	}
-	siteID := place >> indexBits
-	out.Index = place & maxIndex
-	state, err := r.State(ctx, siteID)
-	if err != nil {
-		return nil, err
+	siteID := p.Stored.SiteID
+	out.Index, out.Record = p.Stored.Index, p.Stored.Payload
+	var cosigned Cosigned
+	var found bool
+	if p.Log, cosigned, found, err = r.stateCosigned(ctx, siteID); err != nil {
+		return p, err
 	}
-	out.Key, out.Checkpoint = state.Key, state.Checkpoint
-	size := state.Size
-	cosigned, found, err := r.Cosigned(ctx, siteID)
-	if err != nil {
-		return nil, err
-	}
+	out.Key, out.Checkpoint = p.Log.Key, p.Log.Checkpoint
+	size := p.Log.Size
 	if found && cosigned.Size > out.Index && cosigned.Size <= size {
 		size, out.Checkpoint, out.Witnesses = cosigned.Size, cosigned.Checkpoint, cosigned.Witnesses
 	}
-	tiles := tileReader{Size: size, Read: func(level, n int64) ([]byte, error) { return r.tile(ctx, siteID, level, n) }}
-	out.Proof, err = tlog.ProveRecord(size, out.Index, &tiles)
-	if err != nil {
-		return nil, r.unproved(err)
+	tiles := r.tiles(ctx, siteID, size)
+	if out.Proof, err = tlog.ProveRecord(size, out.Index, &tiles); err != nil {
+		return p, r.unproved(err)
 	}
-	return out.Marshal(), nil
+	p.Receipt = out.Marshal()
+	return p, nil
 }
 
 // siteOf is the site key that an origin names.

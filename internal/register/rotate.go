@@ -305,7 +305,7 @@ func (c *check) continues(ctx context.Context, q queryer) error {
 		if p.Size == 0 {
 			continue
 		}
-		tiles := tileReader{Size: c.size, Read: func(level, n int64) ([]byte, error) { return c.r.tile(ctx, c.site, level, n) }}
+		tiles := c.r.tiles(ctx, c.site, c.size)
 		root, err := tlog.TreeHash(p.Size, &tiles)
 		if err != nil && ctx.Err() != nil {
 			return err

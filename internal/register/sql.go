@@ -329,10 +329,10 @@ func collect(rows *sql.Rows, found map[uuid.UUID]Stored) (map[uuid.UUID]Stored, 
 }
 
 // scanStored reads the columns of storedSelect.
-func scanStored(row interface{ Scan(...any) error }) (s Stored, err error) {
+func scanStored(row interface{ Scan(...any) error }, more ...any) (s Stored, err error) {
 	var place, millis int64
 	var recordID, consentID []byte
-	if err := row.Scan(&place, &recordID, &millis, &consentID, &s.Payload); err != nil {
+	if err := row.Scan(append([]any{&place, &recordID, &millis, &consentID, &s.Payload}, more...)...); err != nil {
 		return Stored{}, err
 	}
 	s.SiteID, s.Index = place>>indexBits, place&maxIndex

@@ -199,13 +199,17 @@ func (s *Store) Versions(ctx context.Context, key string) ([]Version, error) {
 	return list, s.db.Explain(rows.Err())
 }
 
-const versionQuery = `select v.version, s.site, v.site_id, v.number, v.published_at, v.published_by
-	from notice_version v join site s on s.id = v.site_id`
+const (
+	versionSelect = "select v.version, s.site, v.site_id, v.number, v.published_at, v.published_by"
+	versionFrom   = " from notice_version v join site s on s.id = v.site_id"
+	versionQuery  = versionSelect + versionFrom
+)
 
-func scanVersion(row interface{ Scan(...any) error }) (*Version, error) {
+// scanVersion reads the columns of versionSelect, and more after them.
+func scanVersion(row interface{ Scan(...any) error }, more ...any) (*Version, error) {
 	var v Version
 	var published int64
-	if err := row.Scan(&v.Version, &v.Site, &v.SiteID, &v.Number, &published, &v.PublishedBy); err != nil {
+	if err := row.Scan(append([]any{&v.Version, &v.Site, &v.SiteID, &v.Number, &published, &v.PublishedBy}, more...)...); err != nil {
 		return nil, err
 	}
 	v.PublishedAt = time.UnixMilli(published).UTC()
@@ -222,15 +226,12 @@ func (s *Store) Version(ctx context.Context, hash string) (*Version, error) {
 }
 
 func loadVersion(ctx context.Context, d *db.DB, hash string) (*Version, error) {
-	v, err := versionHead(ctx, d.Read(), hash)
+	var content string
+	v, err := scanVersion(d.Read().QueryRowContext(ctx, versionSelect+", v.content"+versionFrom+" where v.version = $1", hash), &content)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, fault.New(fault.NotFound, "There is no notice version %.16s….", hash)
 	}
 	if err != nil {
-		return nil, d.Explain(err)
-	}
-	var content string
-	if err := d.Read().QueryRowContext(ctx, "select content from notice_version where version = $1", hash).Scan(&content); err != nil {
 		return nil, d.Explain(err)
 	}
 	if sum := sha256.Sum256([]byte(content)); hex.EncodeToString(sum[:]) != hash {
@@ -259,25 +260,28 @@ func (s *Store) staleVersions(ctx context.Context, build string) ([]string, erro
 
 func loadBundle(ctx context.Context, d *db.DB, version string) (*Bundle, error) {
 	b := &Bundle{Parts: map[string]*Script{}}
-	err := d.Read().QueryRowContext(ctx, "select build, etag, plain, brotli, gzip from bundle where version = $1", version).
-		Scan(&b.Build, &b.ETag, &b.Plain, &b.Brotli, &b.Gzip)
-	if err != nil {
-		return nil, d.Explain(err)
-	}
-	rows, err := d.Read().QueryContext(ctx, "select name, etag, plain, brotli, gzip from bundle_part where version = $1", version)
+	rows, err := d.Read().QueryContext(ctx, `select build, '', etag, plain, brotli, gzip from bundle where version = $1
+		union all select '', name, etag, plain, brotli, gzip from bundle_part where version = $1`, version)
 	if err != nil {
 		return nil, d.Explain(err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var name string
+		var build, name string
 		p := new(Script)
-		if err := rows.Scan(&name, &p.ETag, &p.Plain, &p.Brotli, &p.Gzip); err != nil {
+		if err := rows.Scan(&build, &name, &p.ETag, &p.Plain, &p.Brotli, &p.Gzip); err != nil {
 			return nil, d.Explain(err)
 		}
-		b.Parts[name] = p
+		if name == "" {
+			b.Build, b.Script = build, *p
+		} else {
+			b.Parts[name] = p
+		}
 	}
-	return b, d.Explain(rows.Err())
+	if err := rows.Err(); err != nil || b.Build != "" {
+		return b, d.Explain(err)
+	}
+	return nil, d.Explain(sql.ErrNoRows)
 }
 
 // ScriptsInForce names the scripts that a version was compiled to (BundleID).

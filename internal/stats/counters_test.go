@@ -296,7 +296,10 @@ func TestDecisionsAreCountedExactlyOnce(t *testing.T) {
 		if n, err := c.Behind(ctx, 1); n != 0 || err != nil {
 			t.Errorf("%d behind (%v)", n, err)
 		}
-		flags := got[ByCountry]["DE"].parts
+		flags := map[string]Flags{}
+		for _, p := range got[ByCountry]["DE"].parts {
+			flags[p.key] = p.Flags
+		}
 		if f := flags["c/analytics"]; f.Granted+f.Refused != kinds[0] || f.Granted == 0 || f.Refused == 0 || flags["s/maps"].Refused != kinds[0] {
 			t.Errorf("%v of %d answers", flags, kinds[0])
 		}
@@ -429,7 +432,7 @@ func TestCampaignsKeepWords(t *testing.T) {
 }
 
 func FuzzPack(f *testing.F) {
-	t := table{"DE": {Counts: Counts{1, 2, 3}, parts: map[string]Flags{"c/analytics": {1, 2}}}, "": {Counts: Counts{Views: 1 << 40}}}
+	t := table{"DE": {Counts: Counts{1, 2, 3}, parts: []part{{"c/analytics", Flags{1, 2}}}}, "": {Counts: Counts{Views: 1 << 40}}}
 	f.Add(t.pack())
 	f.Add([]byte{1, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -133,6 +133,9 @@ type gathering struct {
 const readAll = 1 << 20 // values; what is stored is bounded
 
 func (g *gathering) take(s slotRow, data []byte, step string) error {
+	if g.q.Dimension == "" && s.dimension != inTotal && (s.dimension != ByHour || step != "hour") {
+		return g.table(s.dimension).unpack(data, readAll)
+	}
 	t := table{}
 	if err := t.unpack(data, readAll); err != nil {
 		return err
@@ -240,9 +243,9 @@ func (g *gathering) finish(r *Report) {
 		}
 		r.By[dimension] = breakdown(t, limit, false)
 	}
-	for _, key := range slices.Sorted(maps.Keys(g.chosen.parts)) {
-		kind, name, _ := strings.Cut(key, "/")
-		part := Part{name, g.chosen.parts[key]}
+	for _, p := range g.chosen.parts {
+		kind, name, _ := strings.Cut(p.key, "/")
+		part := Part{name, p.Flags}
 		if kind == "c" {
 			r.Categories = append(r.Categories, part)
 		} else {

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -196,14 +198,20 @@ func readWidth(read func(level, n int64) ([]byte, error), level, n int64, want i
 
 // Reader reads a log's hashes from its stored tiles, each once.
 type Reader struct {
-	Size  int64
-	Read  func(level, n int64) ([]byte, error)
+	Size int64
+	Read func(level, n int64) ([]byte, error)
+	// Ahead, where it is set, reads several tiles at once and leaves out what it does
+	// not find; Read is asked for that.
+	Ahead func(tiles [][2]int64) (map[[2]int64][]byte, error)
 	known map[[2]int64][]byte
 }
 
 func (t *Reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 	if t.known == nil {
 		t.known = make(map[[2]int64][]byte)
+	}
+	if err := t.readAhead(indexes); err != nil {
+		return nil, err
 	}
 	hashes := make([]tlog.Hash, len(indexes))
 	for i, index := range indexes {
@@ -224,4 +232,25 @@ func (t *Reader) ReadHashes(indexes []int64) ([]tlog.Hash, error) {
 		hashes[i] = h
 	}
 	return hashes, nil
+}
+
+// readAhead reads the tiles of several hashes that are not known yet.
+func (t *Reader) readAhead(indexes []int64) error {
+	if t.Ahead == nil {
+		return nil
+	}
+	var wanted [][2]int64
+	for _, index := range indexes {
+		at := tlog.TileForIndex(Height, index)
+		id := [2]int64{int64(at.L), at.N}
+		if _, ok := t.known[id]; !ok && !slices.Contains(wanted, id) {
+			wanted = append(wanted, id)
+		}
+	}
+	if len(wanted) < 2 {
+		return nil
+	}
+	found, err := t.Ahead(wanted)
+	maps.Copy(t.known, found)
+	return err
 }

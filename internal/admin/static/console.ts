@@ -287,7 +287,8 @@ function localSchedule(form: HTMLFormElement): void {
   form.addEventListener("submit", tell);
 }
 
-localTimes(document);
+// The page is painted first: making the format alone takes a slow machine 20 ms.
+requestAnimationFrame(() => setTimeout(() => localTimes(document)));
 document.querySelectorAll<HTMLFormElement>("[data-schedule]").forEach(localSchedule);
 document.querySelectorAll<HTMLElement>("[data-poll]").forEach(poll);
 copyButtons(document);
