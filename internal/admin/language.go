@@ -19,7 +19,7 @@ import (
 var packedTexts []byte
 
 // tongues are the languages of the console. Every message of theirs has to be there.
-var tongues = tongue.Open(packedTexts, "da", "de", "fi", "fr")
+var tongues = tongue.Open(packedTexts, "da", "de", "et", "fi", "fr")
 
 // languageCookie keeps the language that somebody chose before they signed in. It
 // opens nothing and names nobody.
