@@ -76,7 +76,7 @@ func TestPagesAreWhollyInTheLanguage(t *testing.T) {
 func TestLanguageIsChosen(t *testing.T) {
 	k := signedIn(t)
 	lang := func(path, asked string) string { return attr(one(k.in(asked, path).root, "html"), "lang") }
-	for asked, want := range map[string]string{"": "en", "de": "de", "xx, de-CH;q=0.8": "de", "en-GB, de": "en", "*": "en", "tlh": "en", "\"><script>": "en"} {
+	for asked, want := range map[string]string{"": "en", "de": "de", "et-EE": "et", "xx, de-CH;q=0.8": "de", "en-GB, de": "en", "*": "en", "tlh": "en", "\"><script>": "en"} {
 		if got := lang("/console/sites", asked); got != want {
 			t.Errorf("asked for %q, a page is in %q, want %q", asked, got, want)
 		}
