@@ -27,6 +27,21 @@ const (
 // Scopes are all of them.
 var Scopes = []string{ScopeSitesRead, ScopeRecordsRead, ScopeRecordsErase}
 
+// ScopeRule says what a scope lets a token do, and what a member has to be allowed
+// to do to give it: nobody makes a token that may more than its maker.
+type ScopeRule struct {
+	Scope string
+	Words string // goes on after "may"
+	Needs Capability
+}
+
+// ScopeRules is the one table of it, in the order of Scopes.
+var ScopeRules = []ScopeRule{
+	{ScopeSitesRead, "read sites and the versions of their notices", ViewSites},
+	{ScopeRecordsRead, "read consent records and their receipts", ExportRegister},
+	{ScopeRecordsErase, "erase consent records for good", EraseRecords},
+}
+
 // The actions of tokens in the activity log.
 const (
 	TokenAdded   = "token.add"
@@ -155,7 +170,15 @@ func scanToken(row interface{ Scan(...any) error }) (*Token, error) {
 
 // Tokens lists every token, the newest first, those that are over too.
 func (s *Store) Tokens(ctx context.Context) (list []Token, err error) {
-	rows, err := s.db.Read().QueryContext(ctx, tokenColumns+"order by id desc limit 1000")
+	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"order by id desc limit 1000"))
+}
+
+// TokensOf lists an organisation's tokens as Tokens does.
+func (s *Store) TokensOf(ctx context.Context, organisation string) ([]Token, error) {
+	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"where organisation_id = $1 order by id desc limit 1000", organisation))
+}
+
+func (s *Store) tokens(rows *sql.Rows, err error) (list []Token, _ error) {
 	if err != nil {
 		return nil, s.db.Explain(err)
 	}
@@ -172,8 +195,17 @@ func (s *Store) Tokens(ctx context.Context) (list []Token, err error) {
 
 // RevokeToken ends a token at once. Errors: fault.NotFound.
 func (s *Store) RevokeToken(ctx context.Context, id, by string) error {
+	return s.revokeToken(ctx, id, by, "")
+}
+
+// RevokeTokenOf is RevokeToken for an organisation's tokens only.
+func (s *Store) RevokeTokenOf(ctx context.Context, organisation, id, by string) error {
+	return s.revokeToken(ctx, id, by, " and organisation_id = $3", organisation)
+}
+
+func (s *Store) revokeToken(ctx context.Context, id, by, of string, args ...any) error {
 	return s.db.Write(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, "update api_token set revoked_at = $1 where id = $2 and revoked_at = 0", s.now().UnixMilli(), id)
+		done, err := tx.ExecContext(ctx, "update api_token set revoked_at = $1 where id = $2 and revoked_at = 0"+of, append([]any{s.now().UnixMilli(), id}, args...)...)
 		if err != nil {
 			return err
 		}

@@ -126,7 +126,7 @@ func furnishedOn(t *testing.T, d *db.DB) (*desk, map[string]string) {
 		"versions": base + "/versions?from=" + first + "&to=" + v.Version, "version": base + "/versions/" + v.Version,
 		"register": base + "/register", "register-error": base + "/register?q=gloves", "record": base + "/records/" + record.String(),
 		"webhooks": base + "/webhooks", "webhook": base + "/webhooks/" + hook.ID,
-		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "closing": "/console/organisation/closing", "account-closing": "/console/account/closing", "closings": "/console/operator/closings", "retention": base + "/retention?preview=1", "operator": "/console/operator", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
+		"visitor": base + "/visitors/" + visitor.String(), "activity": "/console/activity", "members": "/console/members", "organisation": "/console/organisation", "closing": "/console/organisation/closing", "account-closing": "/console/account/closing", "closings": "/console/operator/closings", "retention": base + "/retention?preview=1", "operator": "/console/operator", "tokens": "/console/tokens", "factor": "/console/account/second-factor", "roles": "/console/roles", "account": "/console/account", "missing": "/console/nowhere",
 	}
 }
 

@@ -41,6 +41,7 @@ type Page struct {
 var done = map[string]string{
 	"welcome":   "Welcome. This is your console; add your first site.",
 	"password":  "Your password is changed. Your other sessions are ended.",
+	"revoked":   "The token is revoked. It opens nothing any more.",
 	"added":     "The site is added. Until you say more, it asks everybody first.",
 	"saved":     "Saved.",
 	"confirmed": "Your address is confirmed.",
