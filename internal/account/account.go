@@ -26,6 +26,9 @@ type Member struct {
 	// Operator runs the installation: makes organisations, and looks into one
 	// only with a reason that its members see.
 	Operator bool
+	// Language is what the member chose for the console and for letters (BCP 47), "" for
+	// what the browser asks for. Only Session sets it.
+	Language string
 }
 
 // Store keeps members, sessions, one-time links and the activity log. It is

@@ -44,6 +44,7 @@ const (
 	RoleChanged         = "member.role"
 	SessionEnded        = "member.session_ended"
 	ConfirmAsked        = "member.confirm_asked"
+	LanguageChosen      = "member.language"
 	Confirmed           = "member.confirm"
 	PasswordAsked       = "member.password_asked"
 	NewDevice           = "member.new_device"

@@ -64,7 +64,7 @@ func (s *Store) tell(ctx context.Context, tx *sql.Tx, memberID, kind, token stri
 // selectReach tells whether a member's address is confirmed, and in which language to write.
 func selectReach(ctx context.Context, q reader, memberID string) (verified bool, language string, err error) {
 	var at int64
-	err = q.QueryRowContext(ctx, "select verified_at, language from member where id = $1", memberID).Scan(&at, &language)
+	err = q.QueryRowContext(ctx, "select verified_at, case when chosen_language <> '' then chosen_language else language end from member where id = $1", memberID).Scan(&at, &language)
 	return at > 0, language, err
 }
 

@@ -118,9 +118,9 @@ func insertSession(ctx context.Context, tx *sql.Tx, hash []byte, memberID string
 func selectSession(ctx context.Context, q reader, hash []byte) (*Session, error) {
 	var m Member
 	var memberCreated, created, seen, expires, proved int64
-	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.operator, m.created_at, s.created_at, s.last_seen_at, s.expires_at, s.proved_at
+	err := q.QueryRowContext(ctx, `select m.id, m.email, m.name, m.operator, m.created_at, m.chosen_language, s.created_at, s.last_seen_at, s.expires_at, s.proved_at
 		from session s join member m on m.id = s.member_id where s.token_hash = $1`, hash).
-		Scan(&m.ID, &m.Email, &m.Name, &m.Operator, &memberCreated, &created, &seen, &expires, &proved)
+		Scan(&m.ID, &m.Email, &m.Name, &m.Operator, &memberCreated, &m.Language, &created, &seen, &expires, &proved)
 	if err != nil {
 		return nil, err
 	}

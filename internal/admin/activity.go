@@ -66,7 +66,7 @@ var activityWords = map[string]string{
 	account.ClosingAsked: "Asked to delete the organisation", account.ClosingKept: "Took the deleting of the organisation back",
 	account.AccountClosing: "Asked to close the account", account.AccountKept: "Took the closing of the account back", account.AccountTaken: "Took along what is stored about them",
 	account.OrganisationAdded: "Made the organisation", account.OrganisationRenamed: "Renamed the organisation",
-	account.ConfirmAsked: "Asked for a letter to confirm the address", account.Confirmed: "Confirmed the address", account.PasswordAsked: "Asked for a new password by mail", account.NewDevice: "Signed in from a browser that was not known",
+	account.ConfirmAsked: "Asked for a letter to confirm the address", account.Confirmed: "Confirmed the address", account.LanguageChosen: "Chose a language for the console", account.PasswordAsked: "Asked for a new password by mail", account.NewDevice: "Signed in from a browser that was not known",
 	audit.Exported: "Exported the activity", audit.Expired: "Removed entries whose time was over", audit.Erased: "Removed an entry",
 	audit.Keeping: "Changed how long the activity is kept", audit.Signed: "Went on under another key or name",
 }

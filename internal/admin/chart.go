@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"assent/internal/stats"
+	"assent/internal/tongue"
 )
 
 // chart is a picture of a series, drawn on the server: bars from zero, stacked or
 // alone, and a line over them. Shades have patterns too, so that it reads without colour.
 type chart struct {
+	In     *tongue.Language
 	Title  string // what a reader who does not see it hears
 	ID     string // unique in the page
 	Series []stats.Point
@@ -44,7 +46,7 @@ const (
 // SVG draws it.
 func (c chart) SVG() template.HTML {
 	var b strings.Builder
-	fmt.Fprintf(&b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, chartHeight, template.HTMLEscapeString(c.Title))
+	fmt.Fprintf(&b, `<svg class="chart" viewBox="0 0 %g %g" role="img" aria-label="%s">`, chartWidth, chartHeight, template.HTMLEscapeString(c.In.Say(c.Title)))
 	fmt.Fprintf(&b, `<defs><pattern id="%s-hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect class="under" width="6" height="6"/><rect class="stripe" width="3" height="6"/></pattern></defs>`, c.ID)
 	most := int64(1)
 	for i := range c.Series {
@@ -62,7 +64,7 @@ func (c chart) SVG() template.HTML {
 	height := chartHeight - chartTop - chartFoot
 	y := func(n int64) float64 { return chartTop + height*(1-float64(n)/float64(top)) }
 	for n := int64(0); n <= top; n += step {
-		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text class="y" x="%g" y="%.1f">%s</text>`, chartLeft, chartWidth, y(n), y(n), chartLeft-6, y(n)+4, brief(n))
+		fmt.Fprintf(&b, `<line class="grid" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text class="y" x="%g" y="%.1f">%s</text>`, chartLeft, chartWidth, y(n), y(n), chartLeft-6, y(n)+4, c.In.Say(brief(n)))
 	}
 	c.draw(&b, y)
 	b.WriteString(`</svg>`)
@@ -82,14 +84,14 @@ func (c chart) draw(b *strings.Builder, y func(int64) float64) {
 			if i/every%2 == 1 {
 				class = " odd"
 			}
-			fmt.Fprintf(b, `<text class="x%s" x="%.1f" y="%g">%s</text>`, class, middle, chartHeight-8, shortStep(p.From, c.Step))
+			fmt.Fprintf(b, `<text class="x%s" x="%.1f" y="%g">%s</text>`, class, middle, chartHeight-8, shortStep(c.In, p.From, c.Step))
 		}
-		said := []string{longStep(p.From, c.Step)}
+		said := []string{longStep(c.In, p.From, c.Step)}
 		for _, l := range c.Bars {
-			said = append(said, l.Label+": "+thousands(l.Of(&p.Counts)))
+			said = append(said, c.In.Say(l.Label)+": "+thousands(l.Of(&p.Counts)))
 		}
 		if c.Line != nil {
-			said = append(said, c.Line.Label+": "+thousands(c.Line.Of(&p.Counts)))
+			said = append(said, c.In.Say(c.Line.Label)+": "+thousands(c.Line.Of(&p.Counts)))
 			fmt.Fprintf(&line, "%.1f,%.1f ", middle, y(c.Line.Of(&p.Counts)))
 		}
 		fmt.Fprintf(b, `<g class="bar"><title>%s</title><rect class="all" x="%.1f" y="%g" width="%.1f" height="%g"/>`, template.HTMLEscapeString(strings.Join(said, "\n")), middle-band/2, chartTop, band, chartHeight-chartTop-chartFoot)
@@ -126,7 +128,7 @@ func (c chart) annotate(b *strings.Builder, band float64) {
 				continue
 			}
 			if x := chartLeft + band*float64(i); x-last > 1 {
-				fmt.Fprintf(b, `<g class="mark"><title>%s</title><line x1="%.1f" x2="%.1f" y1="%g" y2="%g"/>`, template.HTMLEscapeString(m.Full), x, x, chartTop-6, chartHeight-chartFoot)
+				fmt.Fprintf(b, `<g class="mark"><title>%s</title><line x1="%.1f" x2="%.1f" y1="%g" y2="%g"/>`, template.HTMLEscapeString(c.In.Say(m.Full)), x, x, chartTop-6, chartHeight-chartFoot)
 				if x-last > 26 {
 					anchor := ""
 					if x > chartWidth-30 {
@@ -176,24 +178,27 @@ func thousands(n int64) string {
 	return s
 }
 
-func shortStep(t time.Time, step string) string {
+func shortStep(l *tongue.Language, t time.Time, step string) string {
 	switch step {
 	case "hour":
 		return t.Format("15:04")
 	case "month":
-		return t.Format("Jan 06")
+		return dateIn(l, t, "Jan 06")
 	}
-	return t.Format("2 Jan")
+	return dateIn(l, t, "2 Jan")
 }
 
-func longStep(t time.Time, step string) string {
+// longStep is the moment of a step; "minute" is a moment of its own.
+func longStep(l *tongue.Language, t time.Time, step string) string {
 	switch step {
+	case "minute":
+		return dateIn(l, t, "2 January 2006, 15:04")
 	case "hour":
-		return t.Format("Monday 2 January, 15:04")
+		return dateIn(l, t, "Monday 2 January, 15:04")
 	case "week":
-		return "Week from " + t.Format("2 January 2006")
+		return l.Say("Week from " + dateIn(l, t, "2 January 2006"))
 	case "month":
-		return t.Format("January 2006")
+		return dateIn(l, t, "January 2006")
 	}
-	return t.Format("Monday 2 January 2006")
+	return dateIn(l, t, "Monday 2 January 2006")
 }

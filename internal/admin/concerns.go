@@ -78,7 +78,11 @@ func (c *console) showConcerns(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(concernsOf(parseForm(r.PostForm, draft).notice))
+	list := concernsOf(parseForm(r.PostForm, draft).notice)
+	for i := range list {
+		list[i].Kind, list[i].Where, list[i].Says = r.say(list[i].Kind), r.say(list[i].Where), r.say(list[i].Says)
+	}
+	raw, err := json.Marshal(list)
 	if err != nil {
 		return err
 	}

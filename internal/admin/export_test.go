@@ -27,3 +27,6 @@ func ParseViews() (count int) {
 	}
 	return count
 }
+
+// German is what a text of the console is in German.
+func German(text string) string { return tongues.Language("de").Say(text) }

@@ -118,10 +118,11 @@ func (c *console) fail(w http.ResponseWriter, r *request, err error) {
 	if r.Header.Get("Sec-Fetch-Dest") == "empty" { // our own script asked
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(status)
-		fmt.Fprintln(w, fault.Message(err))
+		fmt.Fprintln(w, r.say(fault.Message(err)))
 		return
 	}
 	page := errorPage{Page: c.page(r, http.StatusText(status)), Status: status, Message: fault.Message(err)}
+	page.Here = "" // what is not there has no address
 	if err := c.render(w, status, "error", page); err != nil {
 		web.Log(r.Request, http.StatusInternalServerError, err)
 		http.Error(w, fault.Message(err), http.StatusInternalServerError)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
@@ -113,15 +114,14 @@ func (c *console) installed(r *request, versions []site.Version) (said installed
 	if last == nil {
 		return installed{Says: "Not seen yet. The first visitor of a page with the tag shows here within a minute."}, hosts, all, nil
 	}
-	said = installed{Says: "Seen on " + (hostSeen{Installed: *last}).Words() + " " + ago(last.Last(), c.Now()), Tone: "good"}
+	where, when, version := (hostSeen{Installed: *last}).Words(), ago(last.Last(), c.Now()), number(r.site.Version)
 	switch {
 	case len(stale) > 0:
-		said.Tone = "warn"
-		said.Says += ". The boot in the pages of " + strings.Join(stale[:min(len(stale), 3)], ", ") + " is of an older version: paste it again."
+		said = installed{fmt.Sprintf("Seen on %s %s. The boot in the pages of %s is of an older version: paste it again.", where, when, strings.Join(stale[:min(len(stale), 3)], ", ")), "warn"}
 	case last.Form == "boot":
-		said.Says += ", version " + strconv.Itoa(number(r.site.Version)) + ", boot up to date."
+		said = installed{fmt.Sprintf("Seen on %s %s, version %d, boot up to date.", where, when, version), "good"}
 	default:
-		said.Says += ", version " + strconv.Itoa(number(r.site.Version)) + "."
+		said = installed{fmt.Sprintf("Seen on %s %s, version %d.", where, when, version), "good"}
 	}
 	return said, hosts, all, nil
 }
@@ -186,7 +186,10 @@ func (c *console) showInstall(w http.ResponseWriter, r *request) error {
 	}
 	if wantsScript(r) { // the page's script asks again while somebody waits
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, err := w.Write([]byte(p.Seen.Says))
+		if p.Seen.Tone != "good" {
+			w.Header().Set("X-Waiting", "1")
+		}
+		_, err := w.Write([]byte(r.say(p.Seen.Says)))
 		return ignoreDisconnect(err)
 	}
 	return c.render(w, http.StatusOK, "install", p)

@@ -108,11 +108,11 @@ func (c *console) previewProblem(w http.ResponseWriter, r *request, sentence str
 	if wantsScript(r) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		w.WriteHeader(http.StatusUnprocessableEntity)
-		_, err := w.Write([]byte(sentence))
+		_, err := w.Write([]byte(r.say(sentence)))
 		return ignoreDisconnect(err)
 	}
-	doc := `<!doctype html><meta charset="utf-8"><title>Preview</title><body style="font:16px/1.5 system-ui,sans-serif;padding:2rem;color:#333;background:#fff"><p>The preview waits: ` +
-		html.EscapeString(sentence) + `</p>`
+	doc := `<!doctype html><meta charset="utf-8"><title>Preview</title><body style="font:16px/1.5 system-ui,sans-serif;padding:2rem;color:#333;background:#fff"><p>` +
+		html.EscapeString(r.say("The preview waits: "+r.say(sentence))) + `</p>`
 	return writePreview(w, rand.Text(), doc, false)
 }
 

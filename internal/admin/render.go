@@ -17,6 +17,7 @@ import (
 	"assent/internal/account"
 	"assent/internal/i18n"
 	"assent/internal/site"
+	"assent/internal/tongue"
 )
 
 //go:embed templates
@@ -31,6 +32,8 @@ type Page struct {
 	Tab     string          // overview, banner, seen, versions or register; or sites, activity, account
 	Done    string          // what has just succeeded, one sentence
 	Problem string          // what went wrong, one sentence
+	Speaks  string          // the language of the page, BCP 47
+	Here    string          // the address of the page, to come back to
 	Damage  []string        // what the check in the background found in the registers of this page
 }
 
@@ -80,11 +83,12 @@ func (p Page) Org() string {
 }
 
 func (c *console) page(r *request, title string) Page {
-	p := Page{Title: title, Access: r.access}
+	p := Page{Title: title, Access: r.access, Speaks: languageFor(r)}
 	if r.session != nil {
 		p.Member = r.session.Member
 	}
 	if r.Method == http.MethodGet {
+		p.Here = r.URL.RequestURI()
 		p.Done = done[r.URL.Query().Get("done")]
 	}
 	return p
@@ -115,18 +119,17 @@ func (c *console) damage(keys ...string) (list []string) {
 	return list
 }
 
-// views holds one template per page, each with the layout and the partials. They
-// are parsed when they are first shown: the server answers visitors sooner.
+// views holds one template per page and language, each with the layout and the
+// partials. They are parsed when they are first shown: the server answers visitors sooner.
 type views struct {
-	pages map[string]func() *template.Template
+	pages map[string]func() *template.Template // by language, a slash, and the page
+	empty func() *template.Template            // knows the functions and no page
 }
 
 func newViews(a *assets) *views {
 	funcs := template.FuncMap{
 		"asset":        a.url,
-		"when":         when,
 		"clock":        clock,
-		"day":          func(t time.Time) string { return t.Format(time.DateOnly) },
 		"short":        short,
 		"input":        newInput,
 		"languages":    i18n.Languages,
@@ -138,7 +141,7 @@ func newViews(a *assets) *views {
 		"tab": func(current, name, label, key, path string) tabLink {
 			return tabLink{label, key, path, current == name}
 		},
-		"count": count, "thousands": thousands,
+		"thousands":  thousands,
 		"previewing": func(key, path string) previewView { return previewView{key, "/console/sites/" + key + path} },
 		"counted": func(p statisticsPage, views bool, l any) map[string]any {
 			return map[string]any{"Page": p, "Views": views, "Line": l}
@@ -146,13 +149,15 @@ func newViews(a *assets) *views {
 		"has":   func(e problems, field string) string { return e[field] },
 		"ratio": ratio,
 		"inc":   func(i int) int { return i + 1 },
-		"join":  strings.Join,
 	}
 	var parsing sync.Mutex
+	empty := func() *template.Template {
+		return template.New("").Funcs(funcs).Funcs(languageFuncs(tongue.English))
+	}
 	shared := sync.OnceValue(func() *template.Template {
-		return template.Must(template.New("").Funcs(funcs).ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
+		return template.Must(empty().ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
 	})
-	v := &views{pages: map[string]func() *template.Template{}}
+	v := &views{pages: map[string]func() *template.Template{}, empty: empty}
 	names, err := fs.Glob(templateFiles, "templates/*.html")
 	if err != nil {
 		panic(err)
@@ -162,18 +167,27 @@ func newViews(a *assets) *views {
 		if name == "layout" || name == "parts" {
 			continue
 		}
-		v.pages[name] = sync.OnceValue(func() *template.Template {
-			parsing.Lock()
-			defer parsing.Unlock()
-			return template.Must(template.Must(shared().Clone()).ParseFS(templateFiles, file))
-		})
+		for _, tag := range append(tongues.Tags(), "en") {
+			v.pages[tag+"/"+name] = sync.OnceValue(func() *template.Template {
+				l := tongues.Language(tag)
+				parsing.Lock()
+				defer parsing.Unlock()
+				t := template.Must(template.Must(shared().Clone()).Funcs(languageFuncs(l)).ParseFS(templateFiles, file))
+				l.Translate(t)
+				return t
+			})
+		}
 	}
 	return v
 }
 
 // render writes a page; a template that fails leaves nothing half-written.
 func (c *console) render(w http.ResponseWriter, status int, name string, data any) error {
-	parse := c.views.pages[name]
+	tag := "en"
+	if page, ok := data.(interface{ inLanguage() string }); ok && page.inLanguage() != "" {
+		tag = page.inLanguage()
+	}
+	parse := c.views.pages[tag+"/"+name]
 	if parse == nil {
 		return fmt.Errorf("admin: no template %s", name)
 	}
@@ -225,15 +239,6 @@ type tabLink struct {
 type option struct {
 	Value, Label string
 	Chosen       bool
-}
-
-// when shows a moment in UTC; the script adds the reader's own zone.
-func when(t time.Time) template.HTML {
-	if t.IsZero() {
-		return "—"
-	}
-	t = t.UTC()
-	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `">` + t.Format("2006-01-02 15:04:05") + ` UTC</time>`)
 }
 
 // clock is when without the day, for lists that are grouped by UTC days; the

@@ -68,7 +68,7 @@ func (c *console) routes() []route {
 		{"POST /console/sites/{site}/records/{record}/erase", account.EraseRecords, c.erase},
 		{"GET /console/sites/{site}/visitors/{consent}", account.ViewRegister, c.showVisitor},
 		{"/console/", account.AnyMember, c.missing},
-	}, slices.Concat(c.activityRoutes(), c.letterRoutes(), c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes(), c.siteRoutes(), c.scheduleRoutes(), c.tokenRoutes())...)
+	}, slices.Concat(c.activityRoutes(), c.languageRoutes(), c.letterRoutes(), c.statisticsRoutes(), c.webhookRoutes(), c.catalogueRoutes(), c.closingRoutes(), c.retentionRoutes(), c.siteRoutes(), c.scheduleRoutes(), c.tokenRoutes())...)
 }
 
 func (c *console) mux() *http.ServeMux {

@@ -270,7 +270,7 @@ func (p statisticsPage) Figures() (list []figure) {
 		m          stats.Metric
 	}{{"Accepted all", "accepted_all", stats.All}, {"Accepted some", "accepted_partially", stats.Partially}, {"Necessary only", "accepted_necessary", stats.Necessary}} {
 		if r, ok := rates[o.key]; ok {
-			list = append(list, figure{o.label, percent(r.Share), thousands(t[o.m]) + ", " + interval(r)})
+			list = append(list, figure{o.label, percent(r.Share), thousands(t[o.m]) + ", " + p.in().Say(interval(r))})
 		}
 	}
 	return append(list, figure{"Changed later", thousands(t[stats.Changed]), "another choice"}, figure{"Withdrawn", thousands(t[stats.Withdrawn]), "everything taken back"},
@@ -301,12 +301,12 @@ func (p statisticsPage) Charts() (list []chart) {
 	for _, v := range slices.Backward(p.Versions) {
 		if !v.PublishedAt.Before(p.Query.From) && v.PublishedAt.Before(p.Query.To) {
 			at := v.PublishedAt.In(zone)
-			marks = append(marks, mark{at, fmt.Sprint("v", v.Number), fmt.Sprintf("Version %d was published on %s", v.Number, at.Format("2 January 2006, 15:04"))})
+			marks = append(marks, mark{at, fmt.Sprint("v", v.Number), fmt.Sprintf("Version %d was published on %s", v.Number, longStep(p.in(), at, "minute"))})
 		}
 	}
-	list = append(list, chart{Title: "Answers by " + p.Report.Step + "; the table below has the numbers", ID: "answers", Series: p.Report.Series, Step: p.Report.Step, Bars: answerLayers, Marks: marks})
+	list = append(list, chart{In: p.in(), Title: "Answers by " + p.Report.Step + "; the table below has the numbers", ID: "answers", Series: p.Report.Series, Step: p.Report.Step, Bars: answerLayers, Marks: marks})
 	if p.Report.Total[stats.Views] > 0 {
-		list = append(list, chart{Title: "Page views and visitors by " + p.Report.Step + "; the table below has the numbers", ID: "views", Series: p.Report.Series, Step: p.Report.Step, Marks: marks,
+		list = append(list, chart{In: p.in(), Title: "Page views and visitors by " + p.Report.Step + "; the table below has the numbers", ID: "views", Series: p.Report.Series, Step: p.Report.Step, Marks: marks,
 			Bars: []layer{{"Page views", "hollow", func(c *stats.Counts) int64 { return c[stats.Views] }}},
 			Line: &layer{"Visitors", "line", func(c *stats.Counts) int64 { return c[stats.Visitors] }}})
 	}
@@ -325,7 +325,7 @@ func (c chart) Head() string {
 func (c chart) Rows() (rows [][]string) {
 	for i := len(c.Series) - 1; i >= 0; i-- {
 		p := &c.Series[i]
-		row, sum := []string{longStep(p.From, c.Step)}, int64(0)
+		row, sum := []string{longStep(c.In, p.From, c.Step)}, int64(0)
 		for _, l := range c.Layers() {
 			n := l.Of(&p.Counts)
 			row, sum = append(row, thousands(n)), sum+n

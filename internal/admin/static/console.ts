@@ -3,9 +3,18 @@
 // unsaved changes are lost. It writes no HTML, so the page's policy can forbid
 // every sink for it.
 
+/** What the page's language calls a text of this script; English stands here. */
+const words = JSON.parse(document.documentElement.dataset.words || "{}") as Record<string, string>;
+function say(text: string, value?: string | number): string {
+  return (words[text] ?? text).replace("%s", () => String(value ?? "%s"));
+}
+
+/** The language that dates are written in: the page's, or the reader's own English. */
+const tongue = document.documentElement.lang === "en" ? undefined : document.documentElement.lang;
+
 /** Times are rendered in UTC: the reader's own zone replaces it, UTC becomes the tooltip; lists by UTC day keep theirs. */
 function localTimes(root: ParentNode): void {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+  const format = new Intl.DateTimeFormat(tongue, { dateStyle: "medium", timeStyle: "medium" });
   root.querySelectorAll<HTMLTimeElement>("time[datetime]").forEach((time) => {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) return;
@@ -23,16 +32,16 @@ function copyButtons(root: ParentNode): void {
   root.querySelectorAll<HTMLElement>("[data-copy]").forEach((source) => {
     if (!navigator.clipboard) return;
     const button = document.createElement("button");
-    const label = source.dataset.copy || "Copy";
+    const label = source.dataset.copy || say("Copy");
     button.type = "button";
     button.textContent = label;
     if (source.dataset.copyStyle) button.className = source.dataset.copyStyle;
     button.addEventListener("click", async () => {
       try {
         await navigator.clipboard.writeText(source.textContent?.trim() ?? "");
-        button.textContent = "Copied";
+        button.textContent = say("Copied");
       } catch {
-        button.textContent = "Press Ctrl+C";
+        button.textContent = say("Press Ctrl+C");
         getSelection()?.selectAllChildren(source);
       }
       setTimeout(() => (button.textContent = label), 2000);
@@ -48,7 +57,7 @@ function guardChanges(form: HTMLFormElement): void {
   form.addEventListener("input", (event) => {
     if (["mode", "width"].includes((event.target as HTMLInputElement).name)) return;
     changed = true;
-    if (state) state.textContent = "Not saved yet";
+    if (state) state.textContent = say("Not saved yet");
   });
   form.addEventListener("submit", (event) => {
     const button = (event as SubmitEvent).submitter as HTMLButtonElement | null;
@@ -84,7 +93,7 @@ function colours(form: HTMLFormElement): void {
   form.querySelectorAll<HTMLInputElement>("input[data-colour]").forEach((text) => {
     const picker = document.createElement("input");
     picker.type = "color";
-    picker.setAttribute("aria-label", `Pick: ${text.dataset.colour}`);
+    picker.setAttribute("aria-label", say("Pick: %s", text.dataset.colour));
     picker.value = parts(text.value) ? text.value : "#000000";
     picker.addEventListener("input", () => {
       text.value = picker.value;
@@ -102,7 +111,7 @@ function colours(form: HTMLFormElement): void {
       if (ratio === null) return;
       const least = Number(badge.dataset.least);
       const enough = ratio >= least;
-      badge.textContent = `${(Math.floor(ratio * 10) / 10).toFixed(1)}:1 ${enough ? "readable" : `too weak, at least ${least}:1`}`;
+      badge.textContent = `${(Math.floor(ratio * 10) / 10).toFixed(1)}:1 ${enough ? say("readable") : say("too weak, at least %s:1", least)}`;
       badge.className = `badge ${enough ? "good" : "bad"}`;
     });
   };
@@ -129,9 +138,9 @@ function livePreview(form: HTMLFormElement): void {
       const text = await answer.text();
       if (mine !== turn) return;
       if (answer.ok) frame.contentWindow?.postMessage(text, "*");
-      if (said) said.textContent = answer.ok ? "" : answer.status === 401 ? "You are signed out. Sign in again in another tab, then come back." : text;
+      if (said) said.textContent = answer.ok ? "" : answer.status === 401 ? say("You are signed out. Sign in again in another tab, then come back.") : text;
     } catch {
-      if (said && mine === turn) said.textContent = "The server cannot be reached; the preview is not up to date.";
+      if (said && mine === turn) said.textContent = say("The server cannot be reached; the preview is not up to date.");
     }
   };
   form.addEventListener("input", (event) => {
@@ -198,11 +207,11 @@ function concerns(form: HTMLFormElement): void {
     counts.forEach((count, fold) => {
       const badge = element("span", "badge warn", String(count));
       badge.dataset.concern = "";
-      badge.title = "What to look at in here";
+      badge.title = say("What to look at in here");
       fold.querySelector("summary")?.append(badge);
     });
     all.hidden = !found.length;
-    if (said) said.textContent = found.length === 1 ? "1 thing" : `${found.length} things`;
+    if (said) said.textContent = found.length === 1 ? say("1 thing") : say("%s things", found.length);
   };
   let turn = 0;
   let timer = 0;
@@ -254,7 +263,7 @@ function poll(said: HTMLElement): void {
       // A status that is written again is read out again.
       if (text && text !== said.textContent) {
         said.textContent = text;
-        said.classList.toggle("good", text.startsWith("Seen"));
+        said.classList.toggle("good", !answer.headers.has("X-Waiting"));
       }
     } catch {
       // The next time may work.
@@ -269,7 +278,7 @@ function localSchedule(form: HTMLFormElement): void {
   const at = form.elements.namedItem("at") as HTMLInputElement;
   const utc = form.elements.namedItem("at_utc") as HTMLInputElement;
   const zone = form.querySelector<HTMLElement>("[data-zone]");
-  if (zone) zone.textContent = `in your time zone (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
+  if (zone) zone.textContent = say("in your time zone (%s)", Intl.DateTimeFormat().resolvedOptions().timeZone);
   const tell = (): void => {
     const moment = new Date(at.value);
     utc.value = Number.isNaN(moment.getTime()) ? "" : moment.toISOString();

@@ -222,6 +222,7 @@ log.origin text not null
 log.site_id bigint not null
 log.size bigint not null
 member.changed_at bigint not null
+member.chosen_language text not null
 member.created_at bigint not null
 member.email text not null
 member.id text not null

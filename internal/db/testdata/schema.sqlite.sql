@@ -218,7 +218,7 @@ CREATE TABLE member (
   password   text not null,                 -- argon2id, PHC string
   created_at bigint not null,
   changed_at bigint not null
-, operator boolean not null default false, seen_at bigint not null default 0, verified_at bigint not null default 0, language text not null default '') without rowid
+, operator boolean not null default false, seen_at bigint not null default 0, verified_at bigint not null default 0, language text not null default '', chosen_language text not null default '') without rowid
 CREATE TABLE membership (
   organisation_id text not null references organisation(id) on delete cascade,
   member_id       text not null references member(id) on delete cascade,
