@@ -280,6 +280,27 @@ func TestScriptRefinesPages(t *testing.T) {
 	browsertest.Wait(t, ctx, `[...document.querySelectorAll("main time")].every(x=>!x.textContent.includes("UTC")&&x.title.includes("UTC"))`)
 	browsertest.Open(t, ctx, k.server.URL+pages["register"])
 	browsertest.Wait(t, ctx, `/^[0-9:]{8}$/.test(document.querySelector("td time").textContent)&&document.querySelector("td time").title!==""`)
+	press := func(keys ...string) {
+		t.Helper()
+		for _, key := range keys {
+			browsertest.Eval[bool](t, ctx, `(document.activeElement ?? document.body).dispatchEvent(new KeyboardEvent("keydown", {key: "`+key+`", bubbles: true, cancelable: true})) || true`)
+		}
+	}
+	press("/")
+	browsertest.Wait(t, ctx, `document.activeElement.matches("input[type=search]")`)
+	press("?", "g", "s") // while somebody types they are letters
+	if browsertest.Eval[bool](t, ctx, `document.querySelector("#keys").open`) {
+		t.Error("a letter that was typed opened the list of keys")
+	}
+	browsertest.Eval[bool](t, ctx, `(document.activeElement.blur(), true)`)
+	press("?")
+	browsertest.Wait(t, ctx, `document.querySelector("#keys").open && document.querySelector("#keys").contains(document.activeElement)`)
+	browsertest.Shot(t, ctx, "keys")
+	press("g", "t") // the list is open: nothing goes anywhere
+	browsertest.Eval[bool](t, ctx, `(document.querySelector("#keys button").click(), true)`)
+	browsertest.Wait(t, ctx, `!document.querySelector("#keys").open && location.pathname.endsWith("/register")`)
+	press("g", "t")
+	browsertest.Wait(t, ctx, `location.pathname.endsWith("/statistics")`)
 }
 
 // Without JavaScript the button posts the form into the frame.

@@ -287,6 +287,53 @@ function localSchedule(form: HTMLFormElement): void {
   form.addEventListener("submit", tell);
 }
 
+/** Where "g" and a letter lead: the link in the page's own navigation. A page without it has no such key. */
+const PLACES = new Map([
+  ["s", "nav [href^='/console/sites']"], ["m", "nav [href^='/console/members']"], ["a", "nav [href^='/console/activity']"], ["o", "nav [href^='/console/operator']"],
+  ["u", ".who [href='/console/account']"], ["b", ".tabs [href$='/banner']"], ["e", ".tabs [href$='/seen']"], ["v", ".tabs [href$='/versions']"],
+  ["r", ".tabs [href$='/register']"], ["t", ".tabs [href$='/statistics']"], ["w", ".tabs [href$='/webhooks']"],
+]);
+/** How long a "g" waits for its letter, in milliseconds. */
+const LEADING = 1500;
+
+/** Keys for those who live here: "/" to search, "g" and a letter to go, "?" for the list. */
+function keys(list: HTMLDialogElement): void {
+  let led = 0;
+  const place = (letter: string): HTMLElement | null => {
+    const where = PLACES.get(letter);
+    return where === undefined ? null : document.querySelector<HTMLElement>(where);
+  };
+  list.querySelectorAll<HTMLElement>("[data-go]").forEach((row) => (row.hidden = !place(row.dataset.go!)));
+  document.querySelectorAll<HTMLElement>("[data-keys]").forEach((button) => {
+    button.hidden = false;
+    button.addEventListener("click", () => list.showModal());
+  });
+  document.addEventListener("keydown", (pressed) => {
+    const at = pressed.target as HTMLElement;
+    const typing = at.isContentEditable || (at.matches("input, textarea, select") && !at.matches("[type=checkbox], [type=radio], [type=submit], [type=button]"));
+    if (pressed.defaultPrevented || pressed.isComposing || pressed.ctrlKey || pressed.metaKey || pressed.altKey || typing || document.querySelector("dialog[open]")) return;
+    const following = Date.now() - led < LEADING;
+    led = 0;
+    if (following) {
+      const link = place(pressed.key);
+      if (!link) return;
+      pressed.preventDefault();
+      link.click();
+    } else if (pressed.key === "g") {
+      led = Date.now();
+    } else if (pressed.key === "/") {
+      const search = document.querySelector<HTMLInputElement>("input[type=search]");
+      if (!search) return;
+      pressed.preventDefault();
+      search.focus();
+      search.select();
+    } else if (pressed.key === "?") {
+      pressed.preventDefault();
+      list.showModal();
+    }
+  });
+}
+
 // The page is painted first: making the format alone takes a slow machine 20 ms.
 requestAnimationFrame(() => setTimeout(() => localTimes(document)));
 document.querySelectorAll<HTMLFormElement>("[data-schedule]").forEach(localSchedule);
@@ -299,3 +346,4 @@ document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) =
   concerns(form);
 });
 document.querySelectorAll<HTMLElement>(".stage").forEach(fitStage);
+document.querySelectorAll<HTMLDialogElement>("dialog#keys").forEach(keys);
