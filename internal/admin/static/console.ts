@@ -334,11 +334,8 @@ function keys(list: HTMLDialogElement): void {
   });
 }
 
-// The page is painted first: making the format alone takes a slow machine 20 ms.
-requestAnimationFrame(() => setTimeout(() => localTimes(document)));
 document.querySelectorAll<HTMLFormElement>("[data-schedule]").forEach(localSchedule);
 document.querySelectorAll<HTMLElement>("[data-poll]").forEach(poll);
-copyButtons(document);
 document.querySelectorAll<HTMLFormElement>("form[data-guard]").forEach(guardChanges);
 document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) => {
   colours(form);
@@ -346,4 +343,11 @@ document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) =
   concerns(form);
 });
 document.querySelectorAll<HTMLElement>(".stage").forEach(fitStage);
-document.querySelectorAll<HTMLDialogElement>("dialog#keys").forEach(keys);
+// The page is painted first: what is below changes little of it, and a slow machine takes 20 ms to make the format of times alone.
+requestAnimationFrame(() =>
+  setTimeout(() => {
+    localTimes(document);
+    copyButtons(document);
+    document.querySelectorAll<HTMLDialogElement>("dialog#keys").forEach(keys);
+  }),
+);
