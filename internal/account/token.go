@@ -75,6 +75,19 @@ type Token struct {
 	Expires            time.Time
 	Used               time.Time // to the hour; zero: never
 	Revoked            time.Time // zero: it was not
+
+	role Role // of By in the organisation now; "" where it is none of its members
+}
+
+// Able are the scopes that the token has just now: those of its own that its maker
+// could still give. Who leaves, or may less, takes the token's rights along.
+func (t *Token) Able() (scopes []string) {
+	for _, rule := range ScopeRules {
+		if slices.Contains(t.Scopes, rule.Scope) && (t.By == "" || t.role.Can(rule.Needs)) {
+			scopes = append(scopes, rule.Scope)
+		}
+	}
+	return scopes
 }
 
 // May tells whether the token has a scope.
@@ -149,13 +162,14 @@ func newAPIToken() string {
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
-const tokenColumns = "select id, hint, name, organisation_id, site, scopes, created_by, created_at, expires_at, used_at, revoked_at from api_token "
+const tokenColumns = `select t.id, t.hint, t.name, t.organisation_id, t.site, t.scopes, t.created_by, t.created_at, t.expires_at, t.used_at, t.revoked_at, coalesce(m.role, '')
+	from api_token t left join membership m on m.member_id = t.created_by and m.organisation_id = t.organisation_id `
 
 func scanToken(row interface{ Scan(...any) error }) (*Token, error) {
 	var t Token
 	var scopes string
 	var created, expires, used, revoked int64
-	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Organisation, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked); err != nil {
+	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Organisation, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked, &t.role); err != nil {
 		return nil, err
 	}
 	t.Scopes, t.Created, t.Expires = strings.Fields(scopes), millis(created), millis(expires)
@@ -170,12 +184,12 @@ func scanToken(row interface{ Scan(...any) error }) (*Token, error) {
 
 // Tokens lists every token, the newest first, those that are over too.
 func (s *Store) Tokens(ctx context.Context) (list []Token, err error) {
-	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"order by id desc limit 1000"))
+	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"order by t.id desc limit 1000"))
 }
 
 // TokensOf lists an organisation's tokens as Tokens does.
 func (s *Store) TokensOf(ctx context.Context, organisation string) ([]Token, error) {
-	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"where organisation_id = $1 order by id desc limit 1000", organisation))
+	return s.tokens(s.db.Read().QueryContext(ctx, tokenColumns+"where t.organisation_id = $1 order by t.id desc limit 1000", organisation))
 }
 
 func (s *Store) tokens(rows *sql.Rows, err error) (list []Token, _ error) {
@@ -228,7 +242,7 @@ func (s *Store) Token(ctx context.Context, secret string) (*Token, error) {
 	if !strings.HasPrefix(secret, TokenPrefix) || len(secret) > 100 {
 		return nil, errToken
 	}
-	t, err := scanToken(s.db.Read().QueryRowContext(ctx, tokenColumns+"where token_hash = $1", hex.EncodeToString(hashToken(secret))))
+	t, err := scanToken(s.db.Read().QueryRowContext(ctx, tokenColumns+"where t.token_hash = $1", hex.EncodeToString(hashToken(secret))))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errToken
 	}
@@ -236,7 +250,7 @@ func (s *Store) Token(ctx context.Context, secret string) (*Token, error) {
 		return nil, s.db.Explain(err)
 	}
 	now := s.now()
-	if !t.Revoked.IsZero() || !now.Before(t.Expires) {
+	if t.Scopes = t.Able(); !t.Revoked.IsZero() || !now.Before(t.Expires) || len(t.Scopes) == 0 {
 		return nil, errToken
 	}
 	if now.Sub(t.Used) >= usedEvery {

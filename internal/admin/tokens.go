@@ -39,6 +39,7 @@ type tokensPage struct {
 type tokenLine struct {
 	account.Token
 	Of   string // the site's name; "" for all of them
+	Lost bool   // who made it may nothing of it any more
 	Over bool   // revoked or out of date
 }
 
@@ -76,6 +77,7 @@ func (c *console) tokensPage(r *request) (p tokensPage, err error) {
 	}
 	for _, t := range list {
 		line := tokenLine{Token: t, Of: names[t.Site], Over: !t.Revoked.IsZero() || !c.Now().Before(t.Expires)}
+		line.Lost = !line.Over && len(t.Able()) == 0
 		if t.Site != "" && line.Of == "" {
 			line.Of = t.Site // the site is gone
 		}

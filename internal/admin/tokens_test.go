@@ -70,3 +70,26 @@ func TestNobodyMakesATokenThatMayMore(t *testing.T) {
 		t.Errorf("%v was made", list)
 	}
 }
+
+// A token may what its maker may, today: not what they might when it was made.
+func TestATokenLosesWhatItsMakerLoses(t *testing.T) {
+	k := signedIn(t)
+	ctx := context.Background()
+	s := k.addSite("shop.example", "Corner Shop")
+	made := k.post("/console/tokens", url.Values{"do": {"add"}, "name": {"Sweeper"}, "days": {"30"}, "scope": account.Scopes}).want(http.StatusOK)
+	secret := text(one(made.root, "section .snippet code"))
+	for _, c := range []struct{ change, scopes string }{
+		{"update membership set role = 'developer'", "sites:read"},
+		{"update membership set role = 'privacy_officer'", "sites:read records:read records:erase"},
+		{"update membership set role = 'auditor'", "sites:read records:read"},
+		{"update api_token set created_by = 'nobody'", ""}, // as when the account is closed
+	} {
+		k.exec(c.change)
+		token, err := k.accounts.Token(ctx, secret)
+		if c.scopes == "" && err == nil || c.scopes != "" && (err != nil || strings.Join(token.Scopes, " ") != c.scopes) {
+			t.Errorf("after %s the token may %v (%v), want %q", c.change, token, err, c.scopes)
+		}
+	}
+	k.exec("update membership set role = 'owner'")
+	k.get("/console/tokens?org="+s.Organisation).want(http.StatusOK).has(".badge", "opens nothing")
+}

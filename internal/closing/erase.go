@@ -135,7 +135,8 @@ func (s *Store) erasePerson(ctx context.Context, tx *sql.Tx, tables []db.Table, 
 	for _, query := range []string{
 		"update notice_version set published_by = '' where published_by = $2 and $1 <> ''",
 		"update invitation set invited_by = '' where invited_by = $1 and $2 <> ''",
-		"update api_token set created_by = '' where created_by = $1 and $2 <> ''",
+		// Nobody: a token does not outlive who made it, and '' is the command line.
+		"update api_token set created_by = 'nobody' where created_by = $1 and $2 <> ''",
 		"delete from invitation where email = $2 and $1 <> ''",
 		"delete from closing where subject = $1 and begun_at = 0 and $2 <> ''",
 	} {
