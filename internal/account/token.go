@@ -76,12 +76,16 @@ type Token struct {
 	Used               time.Time // to the hour; zero: never
 	Revoked            time.Time // zero: it was not
 
-	role Role // of By in the organisation now; "" where it is none of its members
+	role  Role      // of By in the organisation; "" where it is none of its members
+	until time.Time // when that ends; zero: it does not
 }
 
 // Able are the scopes that the token has just now: those of its own that its maker
 // could still give. Who leaves, or may less, takes the token's rights along.
-func (t *Token) Able() (scopes []string) {
+func (t *Token) Able(now time.Time) (scopes []string) {
+	if t.By != "" && !t.until.IsZero() && !now.Before(t.until) {
+		return nil
+	}
 	for _, rule := range ScopeRules {
 		if slices.Contains(t.Scopes, rule.Scope) && (t.By == "" || t.role.Can(rule.Needs)) {
 			scopes = append(scopes, rule.Scope)
@@ -162,19 +166,22 @@ func newAPIToken() string {
 	return TokenPrefix + base64.RawURLEncoding.EncodeToString(b)
 }
 
-const tokenColumns = `select t.id, t.hint, t.name, t.organisation_id, t.site, t.scopes, t.created_by, t.created_at, t.expires_at, t.used_at, t.revoked_at, coalesce(m.role, '')
+const tokenColumns = `select t.id, t.hint, t.name, t.organisation_id, t.site, t.scopes, t.created_by, t.created_at, t.expires_at, t.used_at, t.revoked_at, coalesce(m.role, ''), coalesce(m.expires_at, 0)
 	from api_token t left join membership m on m.member_id = t.created_by and m.organisation_id = t.organisation_id `
 
 func scanToken(row interface{ Scan(...any) error }) (*Token, error) {
 	var t Token
 	var scopes string
-	var created, expires, used, revoked int64
-	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Organisation, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked, &t.role); err != nil {
+	var created, expires, used, revoked, until int64
+	if err := row.Scan(&t.ID, &t.Hint, &t.Name, &t.Organisation, &t.Site, &scopes, &t.By, &created, &expires, &used, &revoked, &t.role, &until); err != nil {
 		return nil, err
 	}
 	t.Scopes, t.Created, t.Expires = strings.Fields(scopes), millis(created), millis(expires)
 	if used != 0 {
 		t.Used = millis(used)
+	}
+	if until != 0 {
+		t.until = millis(until)
 	}
 	if revoked != 0 {
 		t.Revoked = millis(revoked)
@@ -250,7 +257,7 @@ func (s *Store) Token(ctx context.Context, secret string) (*Token, error) {
 		return nil, s.db.Explain(err)
 	}
 	now := s.now()
-	if t.Scopes = t.Able(); !t.Revoked.IsZero() || !now.Before(t.Expires) || len(t.Scopes) == 0 {
+	if t.Scopes = t.Able(now); !t.Revoked.IsZero() || !now.Before(t.Expires) || len(t.Scopes) == 0 {
 		return nil, errToken
 	}
 	if now.Sub(t.Used) >= usedEvery {

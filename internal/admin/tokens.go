@@ -77,7 +77,7 @@ func (c *console) tokensPage(r *request) (p tokensPage, err error) {
 	}
 	for _, t := range list {
 		line := tokenLine{Token: t, Of: names[t.Site], Over: !t.Revoked.IsZero() || !c.Now().Before(t.Expires)}
-		line.Lost = !line.Over && len(t.Able()) == 0
+		line.Lost = !line.Over && len(t.Able(c.Now())) == 0
 		if t.Site != "" && line.Of == "" {
 			line.Of = t.Site // the site is gone
 		}

@@ -1,6 +1,7 @@
 package register
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -28,14 +29,28 @@ type Retired struct {
 // should be writing to the log any more; what came in between is erased too.
 func (r *Register) Retire(ctx context.Context, siteID int64) (*Retired, error) {
 	for {
-		done, err := r.EraseSite(ctx, siteID, Closed)
-		if err != nil {
-			return nil, err
+		for {
+			done, err := r.EraseSite(ctx, siteID, Closed)
+			if err != nil {
+				return nil, err
+			}
+			if done.Records == 0 {
+				break
+			}
 		}
-		if done.Records == 0 {
-			break
+		out, err := r.retired(ctx, siteID)
+		if err == nil || !errors.Is(err, errStillWritten) {
+			return out, err
 		}
 	}
+}
+
+// errStillWritten: a decision came in after the last act of erasing. It is no sign of
+// damage; another node may not have heard yet that the site is closed.
+var errStillWritten = errors.New("register: still written to")
+
+// retired makes what Retire returns, if everything is erased.
+func (r *Register) retired(ctx context.Context, siteID int64) (*Retired, error) {
 	state, err := r.State(ctx, siteID)
 	if err != nil {
 		return nil, err
@@ -57,6 +72,15 @@ func (r *Register) Retire(ctx context.Context, siteID int64) (*Retired, error) {
 		}
 	}
 	if out.Site.Records+int64(len(acts)) != state.Size {
+		if now, err := r.State(ctx, siteID); err != nil || now.Size != state.Size {
+			return nil, cmp.Or(err, errStillWritten)
+		}
+		first, last := allOf(siteID)
+		var left int64
+		err := r.db.Read().QueryRowContext(ctx, "select count(*) from record where place >= $1 and place <= $2", first, last).Scan(&left)
+		if err != nil || left > 0 {
+			return nil, cmp.Or(r.db.Explain(err), errStillWritten)
+		}
 		return nil, fault.New(fault.Unavailable, "The register of the site %s has %d entries, but %d records were erased in %d acts: something was taken out of it. Run assent fsck.", key, state.Size, out.Site.Records, len(acts))
 	}
 	if len(acts) == 0 {

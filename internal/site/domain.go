@@ -36,7 +36,7 @@ func NormaliseDomain(typed string) (string, error) {
 		host = host[:i]
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(host, "."))
-	if err != nil || ascii == "" || len(ascii) > 253 || strings.ContainsAny(ascii, " _:@?#%") {
+	if err != nil || ascii == "" || len(ascii) > 253 || strings.ContainsAny(ascii, " _:@?#%") || strings.Contains(ascii, "..") || ascii[0] == '.' {
 		return "", fault.New(fault.Unprocessed, "%q is not a domain. Write it like shop.example.", typed)
 	}
 	ascii = strings.ToLower(ascii)

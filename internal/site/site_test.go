@@ -166,6 +166,8 @@ func TestDomains(t *testing.T) {
 		"user@shop.example":           "",
 		"<script>":                    "",
 		"com":                         "",
+		"a..b":                        "",
+		".shop.example":               "",
 		"co.uk":                       "",
 		"shop.co.uk":                  "shop.co.uk",
 	} {

@@ -343,6 +343,11 @@ document.querySelectorAll<HTMLFormElement>("form[data-editor]").forEach((form) =
   concerns(form);
 });
 document.querySelectorAll<HTMLElement>(".stage").forEach(fitStage);
+// On a phone the tabs scroll sideways: the one that is open is in sight.
+document.querySelectorAll<HTMLElement>(".tabs").forEach((tabs) => {
+  const open = tabs.querySelector<HTMLElement>("[aria-current]");
+  if (open) tabs.scrollLeft = open.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+});
 // The page is painted first: what is below changes little of it, and a slow machine takes 20 ms to make the format of times alone.
 requestAnimationFrame(() =>
   setTimeout(() => {

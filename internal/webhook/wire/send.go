@@ -65,8 +65,14 @@ func (s *Sender) CheckURL(text string) error {
 		return bad("what follows the # is never sent")
 	}
 	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	if a, err := netip.ParseAddr(name); !s.private && (err == nil && !public(a) || name == "localhost" || strings.HasSuffix(name, ".localhost")) {
+	a, err := netip.ParseAddr(name)
+	if !s.private && (err == nil && !public(a) || name == "localhost" || strings.HasSuffix(name, ".localhost")) {
 		return errPrivate
+	}
+	// 2130706433 and 0x7f.1 are addresses to some programs and names to others (WHATWG
+	// URL, "ends in a number").
+	if last := name[strings.LastIndexByte(name, '.')+1:]; err != nil && (strings.HasPrefix(last, "0x") || strings.Trim(last, "0123456789") == "") {
+		return bad("its host is a number")
 	}
 	return nil
 }
