@@ -80,6 +80,9 @@ type Token struct {
 	until time.Time // when that ends; zero: it does not
 }
 
+// Over tells whether the token was revoked or is out of date.
+func (t *Token) Over(now time.Time) bool { return !t.Revoked.IsZero() || !now.Before(t.Expires) }
+
 // Able are the scopes that the token has just now: those of its own that its maker
 // could still give. Who leaves, or may less, takes the token's rights along.
 func (t *Token) Able(now time.Time) (scopes []string) {
@@ -257,7 +260,7 @@ func (s *Store) Token(ctx context.Context, secret string) (*Token, error) {
 		return nil, s.db.Explain(err)
 	}
 	now := s.now()
-	if t.Scopes = t.Able(now); !t.Revoked.IsZero() || !now.Before(t.Expires) || len(t.Scopes) == 0 {
+	if t.Scopes = t.Able(now); t.Over(now) || len(t.Scopes) == 0 {
 		return nil, errToken
 	}
 	if now.Sub(t.Used) >= usedEvery {

@@ -75,15 +75,21 @@ func (c *console) tokensPage(r *request) (p tokensPage, err error) {
 		names[sites[i].Key] = sites[i].Name
 		p.Sites = append(p.Sites, option{sites[i].Key, sites[i].Name, sites[i].Key == r.PostForm.Get("site")})
 	}
+	var over []tokenLine
+	now := c.Now()
 	for _, t := range list {
-		line := tokenLine{Token: t, Of: names[t.Site], Over: !t.Revoked.IsZero() || !c.Now().Before(t.Expires)}
-		line.Lost = !line.Over && len(t.Able(c.Now())) == 0
+		line := tokenLine{Token: t, Of: names[t.Site], Over: t.Over(now)}
+		line.Lost = !line.Over && len(t.Able(now)) == 0
 		if t.Site != "" && line.Of == "" {
 			line.Of = t.Site // the site is gone
 		}
-		p.Tokens = append(p.Tokens, line)
+		if line.Over {
+			over = append(over, line)
+		} else {
+			p.Tokens = append(p.Tokens, line)
+		}
 	}
-	slices.SortStableFunc(p.Tokens, func(a, b tokenLine) int { return boolInt(a.Over) - boolInt(b.Over) })
+	p.Tokens = append(p.Tokens, over...)
 	days, err := strconv.Atoi(r.PostForm.Get("days"))
 	if err != nil {
 		days = usualTokenDays
@@ -95,13 +101,6 @@ func (c *console) tokensPage(r *request) (p tokensPage, err error) {
 		p.Scopes = append(p.Scopes, scopeChoice{rule, slices.Contains(r.PostForm["scope"], rule.Scope), r.access.Can(rule.Needs)})
 	}
 	return p, nil
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // changeTokens makes a token or revokes one.

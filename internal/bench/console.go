@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"assent/internal/account"
 	"assent/internal/app"
 	"assent/internal/db"
 	"assent/internal/stats"
@@ -36,15 +35,11 @@ func (b *bench) measureConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := b.running(ctx, st)
+	p, client, err := b.signedIn(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	client, err := signIn(p.addr)
-	if err != nil {
-		return err
-	}
 	var slowest time.Duration
 	var name, list string
 	for _, page := range pages {
@@ -86,11 +81,7 @@ func furnish(ctx context.Context, st *store) (pages [][2]string, records int64, 
 			return nil, 0, err
 		}
 	}
-	token, err := parts.Accounts.SetupLink(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	if _, err := parts.Accounts.Setup(ctx, token, account.NewMember{Email: benchEmail, Name: "Officer", Password: benchPassword}); err != nil {
+	if err := addOfficer(ctx, parts); err != nil {
 		return nil, 0, err
 	}
 	state, err := parts.Register.State(ctx, st.SiteID)

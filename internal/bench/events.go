@@ -184,23 +184,14 @@ func (b *bench) measureStatistics(ctx context.Context) error {
 	if err := stats.Fill(ctx, parts.DB, s.ID, today, 365, viewsADay); err != nil {
 		return err
 	}
-	// Before the server starts, which would make a link of its own and this one void.
-	token, err := parts.Accounts.SetupLink(ctx)
-	if err != nil {
+	if err := addOfficer(ctx, parts); err != nil {
 		return err
 	}
-	if _, err := parts.Accounts.Setup(ctx, token, account.NewMember{Email: benchEmail, Name: "Officer", Password: benchPassword}); err != nil {
-		return err
-	}
-	p, err := b.running(ctx, st)
+	p, client, err := b.signedIn(ctx, st)
 	if err != nil {
 		return err
 	}
 	defer p.stop()
-	client, err := signIn(p.addr)
-	if err != nil {
-		return err
-	}
 	for _, period := range []string{"month", "year"} {
 		p95, err := pageTime(client, "http://"+p.addr+"/console/sites/"+st.Site+"/statistics?period="+period)
 		if err != nil {
@@ -225,6 +216,31 @@ const (
 	benchEmail    = "officer@shop.example"
 	benchPassword = "a long pass phrase of the bench"
 )
+
+// addOfficer makes the member whom signIn knows: before the server starts, which
+// would make a link of its own and this one void.
+func addOfficer(ctx context.Context, parts *app.Parts) error {
+	token, err := parts.Accounts.SetupLink(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = parts.Accounts.Setup(ctx, token, account.NewMember{Email: benchEmail, Name: "Officer", Password: benchPassword})
+	return err
+}
+
+// signedIn starts a server on a store, and a session of its officer.
+func (b *bench) signedIn(ctx context.Context, st *store) (*process, *http.Client, error) {
+	p, err := b.running(ctx, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := signIn(p.addr)
+	if err != nil {
+		p.stop()
+		return nil, nil, err
+	}
+	return p, client, nil
+}
 
 // signIn opens a session on the console.
 func signIn(addr string) (*http.Client, error) {

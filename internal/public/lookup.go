@@ -23,7 +23,7 @@ const maxLookup = 2048
 // lookupPolicy lets the form be sent to this server, and nothing else.
 var lookupPolicy = strings.Replace(pagePolicy, "form-action 'none'", "form-action 'self'", 1)
 
-var errNotFoundByDate = fault.New(fault.NotFound, "There is no record with this record ID and this date. Compare both with your preferences on the site, or with the receipt. A record that was erased cannot be shown either.")
+const notFoundByDate = "There is no record with this record ID and this date. Compare both with your preferences on the site, or with the receipt. A record that was erased cannot be shown either."
 
 // lookup is what the page of the form shows.
 type lookup struct {
@@ -75,7 +75,7 @@ func (p *public) lookUp(w http.ResponseWriter, r *http.Request) (int, error) {
 	case err != nil && kind != fault.NotFound && kind != fault.Gone:
 		return 0, err
 	}
-	l.Failure = fault.Message(errNotFoundByDate)
+	l.Failure = notFoundByDate
 	return p.showLookup(w, r, http.StatusNotFound, l)
 }
 
